@@ -1,0 +1,16 @@
+//! What every part of ocho means by its words: names, pod registrations, command lines, signatures.
+//!
+//! Plain values only: no I/O, no clock, no HTTP words. The feature `crypto` adds [`signature`], which guests leave out.
+
+pub mod command_line;
+pub mod glob;
+pub mod json;
+pub mod masking;
+pub mod names;
+pub mod registration;
+#[cfg(feature = "crypto")]
+pub mod signature;
+
+pub use glob::ClusterGlob;
+pub use names::{ClusterName, PodId, PodSeq, ToolName};
+pub use registration::Registration;

@@ -1,0 +1,71 @@
+//! Secrets in JSON: what stands under a key that looks like a secret's is masked before a plugin or a log sees it.
+
+use serde_json::Value;
+
+/// What stands in a secret's place.
+pub const MASK: &str = "******";
+
+const WORDS: [&str; 9] =
+    ["token", "secret", "password", "passwd", "passphrase", "credential", "api_key", "apikey", "private_key"];
+
+/// Whether a key names a secret. An empty value under it stays as it is, since "no token" is no secret.
+#[must_use]
+pub fn is_secret_key(key: &str) -> bool {
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    WORDS.iter().any(|word| key.contains(word))
+}
+
+/// Masks every value under a key that looks like a secret's, at any depth.
+pub fn mask(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                if is_secret_key(key) { hide(member) } else { mask(member) }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::String(text) if text.contains("://") => *text = without_user_info(text),
+        _ => {}
+    }
+}
+
+fn hide(value: &mut Value) {
+    match value {
+        Value::Null | Value::Bool(_) => {}
+        Value::String(text) if text.is_empty() => {}
+        other => *other = Value::String(MASK.to_owned()),
+    }
+}
+
+/// Takes `user:password@` out of a URL.
+fn without_user_info(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..authority_end].rfind('@') {
+        Some(at) if rest[..at].contains(':') => format!("{scheme}://{MASK}{}", &rest[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn masks_by_key_at_any_depth() {
+        let mut value = json!({
+            "token": "s3cret", "cluster": "web", "ochopod_Token": "x", "deep": [{"db-password": {"a": 1}}],
+            "no": {"token": ""}, "flag": {"secret": true}, "zk": "zk://user:pw@h:1/x", "url": "http://h/a@b:c"
+        });
+        mask(&mut value);
+        assert_eq!(
+            value,
+            json!({
+                "token": MASK, "cluster": "web", "ochopod_Token": MASK, "deep": [{"db-password": MASK}],
+                "no": {"token": ""}, "flag": {"secret": true}, "zk": "zk://******@h:1/x", "url": "http://h/a@b:c"
+            })
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! Signatures of requests: HMAC-SHA1 over the command line, as the original's clients send it.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+
+/// A secret shared with the callers. It never prints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// Takes a token; an empty one is none.
+    #[must_use]
+    pub fn new(secret: &str) -> Option<Self> {
+        (!secret.is_empty()).then(|| Self(secret.to_owned()))
+    }
+
+    /// The secret itself, for the few places that hand it on.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// The value of `X-Signature` for a command line: `sha1=` and 40 lower-case hexadecimal digits.
+    ///
+    /// `line` are the raw bytes of `X-Shell` without the blanks around them.
+    #[must_use]
+    pub fn sign(&self, line: &[u8]) -> String {
+        let digest = self.mac(line).finalize().into_bytes();
+        format!("sha1={}", hex(&digest))
+    }
+
+    /// Whether `signature`, the value of `X-Signature`, belongs to `line`. Takes the same time for every wrong value.
+    #[must_use]
+    pub fn verify(&self, line: &[u8], signature: &[u8]) -> bool {
+        let Some(digest) = signature.strip_prefix(b"sha1=").and_then(unhex) else { return false };
+        self.mac(line).verify_slice(&digest).is_ok()
+    }
+
+    fn mac(&self, line: &[u8]) -> Hmac<Sha1> {
+        let mut mac = Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
+        mac.update(line);
+        mac
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Token(..)")
+    }
+}
+
+/// Lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+        text
+    })
+}
+
+/// Reads lower-case hexadecimal digits; upper-case ones are refused, as the original does.
+fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
+    let digit = |b: u8| match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        _ => None,
+    };
+    if digits.len() % 2 != 0 {
+        return None;
+    }
+    digits.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn vectors() {
+        for (key, line, signature) in [
+            ("my cool secret token", "help", "sha1=8d81c6a0fab40bd563a78e8c97027c5331c042bd"),
+            ("my cool secret token", "ls -j", "sha1=453f91e3c21754ffe84db17140d3391631c730ac"),
+            ("secret", "ls", "sha1=7db4d0b5fac10c9d90efe7cf277a57adc6d47ed1"),
+            ("secret", "deploy redis.yml -n test -p 2", "sha1=db45a3dc079d8c3143e103268e53d9a7203d99fe"),
+            ("secret", "grep  *web* -j", "sha1=43fb69e708a0fda87c8906a9c51f072cdac170a2"),
+        ] {
+            let token = Token::new(key).unwrap();
+            assert_eq!(token.sign(line.as_bytes()), signature);
+            assert!(token.verify(line.as_bytes(), signature.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn refuses_other_spellings() {
+        let token = Token::new("secret").unwrap();
+        let good = token.sign(b"ls");
+        for bad in [good.to_uppercase(), good.replace("sha1", "SHA1"), good[5..].to_owned(), good[..44].to_owned(), String::new()]
+        {
+            assert!(!token.verify(b"ls", bad.as_bytes()), "{bad}");
+        }
+        assert!(!token.verify(b"ls ", good.as_bytes()));
+    }
+
+    #[test]
+    fn a_token_does_not_print() {
+        assert_eq!(format!("{:?}", Token::new("secret")), "Some(Token(..))");
+        assert_eq!(Token::new(""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer_not_a_panic(line: Vec<u8>, signature: Vec<u8>) {
+            prop_assert!(!Token::new("secret").unwrap().verify(&line, &signature));
+        }
+    }
+}
