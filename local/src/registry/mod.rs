@@ -1,0 +1,1 @@
+//! The embedded registry: a server of ZooKeeper's wire protocol.

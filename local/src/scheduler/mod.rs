@@ -1,0 +1,1 @@
+//! Runs applications as local processes and answers as Marathon does.
