@@ -1,2 +1,48 @@
-//! Placeholder.
-fn main() {}
+//! Chores of the project: `cargo xtask tools | up | test | bench`.
+
+mod bench;
+mod cargo;
+mod daemon;
+mod leftovers;
+mod outcome;
+mod prerequisites;
+mod say;
+mod setup;
+mod test;
+mod tools;
+mod up;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use workspace::Workspace;
+
+/// Build, start, test and measure ocho.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Build the standard tools and the guests of the tests as WebAssembly components
+    Tools,
+    /// Set up what is missing, build, start a cluster on this machine and open a prompt on it
+    Up(up::Args),
+    /// Set up what the tests need and run them all
+    Test(test::Args),
+    /// Build in release and measure
+    Bench(bench::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let workspace = Workspace::find()?;
+    match args.chore {
+        Chore::Tools => tools::build_all(&workspace),
+        Chore::Up(args) => up::run(&workspace, &args),
+        Chore::Test(args) => test::run(&workspace, &args),
+        Chore::Bench(args) => bench::run(&workspace, &args),
+    }
+}

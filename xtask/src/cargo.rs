@@ -1,0 +1,39 @@
+//! Cargo, started from a program that cargo started.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+/// A cargo command in `root`, with the environment that the user's shell gave.
+pub(crate) fn command(root: &Path) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root);
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(is_of_this_run) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
+/// Whether `cargo run` set this variable for xtask. Some build scripts (ring's) watch these and would run again, and
+/// everything above them be compiled again, each time that cargo is started the other way.
+fn is_of_this_run(name: &str) -> bool {
+    const NAMES: [&str; 4] = ["CARGO_CRATE_NAME", "CARGO_BIN_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"];
+    NAMES.contains(&name) || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_this_run;
+
+    #[test]
+    fn keeps_the_users_settings() {
+        for own in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME", "CARGO_PKG_VERSION_MAJOR", "OUT_DIR"] {
+            assert!(is_of_this_run(own), "{own}");
+        }
+        for users in ["CARGO", "CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_BUILD_JOBS", "CARGO_NET_OFFLINE", "RUSTFLAGS", "PATH"] {
+            assert!(!is_of_this_run(users), "{users}");
+        }
+    }
+}
