@@ -79,7 +79,7 @@ fn compile(workspace: &Workspace, packages: &[&Package], std: WasmStd) -> anyhow
         .filter_map(read_artifact)
         .filter(|c| wanted.contains(c.package.as_str()))
         .collect();
-    for package in &packages[..] {
+    for package in packages {
         if !components.iter().any(|component| component.package == package.name) {
             bail!("package `{}` makes no component: it needs a `cdylib` or a `main`", package.name);
         }
