@@ -1,1 +1,29 @@
-//! Placeholder.
+//! Runs tools and jobs: WASI components, each run in a fence of its own.
+//!
+//! Only this crate knows wasmtime. [`Engine`] compiles a component, [`Grants`] say which `ocho:*` interfaces it may reach,
+//! [`Plugin`] is a component linked with its grants, and [`Plugin::run`] runs it once, in a fresh instance, within
+//! [`Limits`]. What a run may ask of the world stands in [`host`] as traits.
+
+pub mod host;
+
+mod bindings;
+mod cache;
+mod engine;
+mod fence;
+mod folder;
+mod grants;
+mod limits;
+mod links;
+mod output;
+mod plugin;
+mod run;
+mod state;
+
+pub use cache::CodeCache;
+pub use engine::{Engine, EngineConfig, EngineError};
+pub use folder::{FolderError, WorkFolder};
+pub use grants::{Grants, Interface, UnknownInterface};
+pub use limits::Limits;
+pub use output::{Channel, Chunk, Output};
+pub use plugin::{Code, Inspection, Plugin, PluginError};
+pub use run::{Ended, Reason, RunRequest};

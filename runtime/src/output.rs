@@ -1,0 +1,249 @@
+//! What a run prints: kept in order, merged into chunks, bounded.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use tokio::sync::Notify;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+/// Where a guest printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// Standard output: results.
+    Out,
+    /// Standard error: hints and reasons.
+    Err,
+}
+
+/// Bytes that a guest printed on one channel, one after the other. A character may be cut at its borders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where.
+    pub channel: Channel,
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
+/// The output of one run. The guest writes at one end, whoever started the run takes chunks at the other.
+#[derive(Debug, Clone)]
+pub struct Output(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limit: usize,
+    state: Mutex<State>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Chunk>,
+    charged: usize,
+    last: Option<Channel>,
+    over: bool,
+    closed: bool,
+}
+
+/// A guest that prints one byte here, one byte there makes a chunk of each: what a chunk costs us is charged to it.
+const CHUNK_COST: usize = 64;
+
+/// How much a guest may hand over in one call.
+const WRITE_BYTES: usize = 64 * 1024;
+
+impl Output {
+    /// A new output that takes `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self(Arc::new(Shared { limit, state: Mutex::default(), news: Notify::new() }))
+    }
+
+    /// Takes what has been printed since the last call; waits for something; nothing once the run has ended.
+    pub async fn next(&self) -> Option<Vec<Chunk>> {
+        loop {
+            let news = self.0.news.notified();
+            {
+                let mut state = self.lock();
+                if !state.waiting.is_empty() {
+                    state.last = None;
+                    return Some(std::mem::take(&mut state.waiting));
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            news.await;
+        }
+    }
+
+    /// Takes all that is there, without waiting.
+    #[must_use]
+    pub fn take(&self) -> Vec<Chunk> {
+        let mut state = self.lock();
+        state.last = None;
+        std::mem::take(&mut state.waiting)
+    }
+
+    /// Says that nothing more will come.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.0.news.notify_waiters();
+    }
+
+    /// Whether the guest printed more than it may; the rest is lost.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.lock().over
+    }
+
+    fn write(&self, channel: Channel, bytes: &[u8]) -> Result<(), OverOutput> {
+        let mut state = self.lock();
+        if state.over {
+            return Err(OverOutput);
+        }
+        let new_chunk = state.last != Some(channel);
+        let cost = bytes.len() + if new_chunk { CHUNK_COST } else { 0 };
+        let left = self.0.limit.saturating_sub(state.charged);
+        let kept = &bytes[..bytes.len().min(left)];
+        state.charged += cost;
+        state.over = cost > left;
+        match state.waiting.last_mut() {
+            Some(chunk) if !new_chunk => chunk.bytes.extend_from_slice(kept),
+            _ => state.waiting.push(Chunk { channel, bytes: kept.to_vec() }),
+        }
+        state.last = Some(channel);
+        let over = state.over;
+        drop(state);
+        self.0.news.notify_waiters();
+        if over { Err(OverOutput) } else { Ok(()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn pipe(&self, channel: Channel) -> Pipe {
+        Pipe { output: self.clone(), channel }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the output limit is reached")]
+struct OverOutput;
+
+/// The guest's end of one channel.
+#[derive(Clone)]
+pub(crate) struct Pipe {
+    output: Output,
+    channel: Channel,
+}
+
+impl IsTerminal for Pipe {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Pipe {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+impl OutputStream for Pipe {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.output.write(self.channel, &bytes).map_err(|over| StreamError::Trap(wasmtime::Error::new(over)))
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_BYTES)
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Pipe {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(match self.output.write(self.channel, bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(over) => Err(io::Error::other(over)),
+        })
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(channel: Channel, text: &str) -> Chunk {
+        Chunk { channel, bytes: text.as_bytes().to_vec() }
+    }
+
+    #[tokio::test]
+    async fn chunks_keep_their_order() {
+        let output = Output::new(1000);
+        output.write(Channel::Out, b"a").unwrap();
+        output.write(Channel::Out, b"b").unwrap();
+        output.write(Channel::Err, b"c").unwrap();
+        output.write(Channel::Out, b"d").unwrap();
+        let all = output.next().await.unwrap();
+        assert_eq!(all, [chunk(Channel::Out, "ab"), chunk(Channel::Err, "c"), chunk(Channel::Out, "d")]);
+        output.write(Channel::Out, b"e").unwrap();
+        output.close();
+        assert_eq!(output.next().await.unwrap(), [chunk(Channel::Out, "e")]);
+        assert_eq!(output.next().await, None);
+    }
+
+    #[test]
+    fn what_is_too_much_is_cut() {
+        let output = Output::new(CHUNK_COST + 3);
+        assert!(output.write(Channel::Out, b"ab").is_ok());
+        assert!(output.write(Channel::Out, b"cd").is_err());
+        assert!(output.write(Channel::Out, b"e").is_err());
+        assert!(output.is_over());
+        assert_eq!(output.take()[0].bytes, if CHUNK_COST > 0 { b"abc".to_vec() } else { vec![] });
+    }
+
+    #[test]
+    fn changing_sides_costs() {
+        let output = Output::new(1000);
+        let taken =
+            (0..).take_while(|n| output.write(if n % 2 == 0 { Channel::Out } else { Channel::Err }, b"x").is_ok()).count();
+        assert_eq!(taken, 1000 / (CHUNK_COST + 1));
+    }
+
+    #[tokio::test]
+    async fn a_reader_is_woken() {
+        let output = Output::new(1000);
+        let reader = tokio::spawn({
+            let output = output.clone();
+            async move { output.next().await }
+        });
+        tokio::task::yield_now().await;
+        output.write(Channel::Err, b"x").unwrap();
+        assert_eq!(reader.await.unwrap().unwrap(), [chunk(Channel::Err, "x")]);
+    }
+}

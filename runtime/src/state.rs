@@ -1,0 +1,57 @@
+//! What the store of one run holds.
+
+use std::sync::Arc;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::WorkFolder;
+use crate::fence::Limiter;
+use crate::host::{Caller, World};
+
+/// Data of a run's store.
+pub(crate) struct RunState {
+    pub(crate) wasi: WasiCtx,
+    pub(crate) table: ResourceTable,
+    pub(crate) http: WasiHttpCtx,
+    pub(crate) http_hooks: NoHttp,
+    pub(crate) limiter: Limiter,
+    pub(crate) reach: Arc<Reach>,
+}
+
+/// What the granted interfaces need to know of the run.
+pub(crate) struct Reach {
+    pub(crate) world: World,
+    pub(crate) caller: Caller,
+    pub(crate) folder: Option<WorkFolder>,
+}
+
+impl WasiView for RunState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for RunState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.http_hooks, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// `wasi:http` is linked, since guests of many languages import it unasked, and refused.
+pub(crate) struct NoHttp;
+
+type HttpIo = Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>;
+type HttpReply = Result<(http::Response<wasmtime_wasi_http::WasiBody>, HttpIo), wasmtime_wasi_http::Error>;
+
+impl wasmtime_wasi_http::WasiHttpHooks for NoHttp {
+    fn send_request(
+        &mut self,
+        _: http::Request<wasmtime_wasi_http::WasiBody>,
+        _: Option<wasmtime_wasi_http::RequestOptions>,
+        _: HttpIo,
+    ) -> Box<dyn Future<Output = HttpReply> + Send> {
+        Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
+    }
+}
