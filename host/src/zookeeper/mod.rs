@@ -1,0 +1,1 @@
+//! The registry of pods, read by ZooKeeper's protocol.
