@@ -23,7 +23,8 @@ const NEEDS: [Need; 6] = [
     Need { package: "openssl", is_there: || on_path("openssl").is_some() },
     Need { package: "tmux", is_there: || on_path("tmux").is_some() },
     Need { package: "default-jre-headless", is_there: || on_path("java").is_some() },
-    Need { package: "zookeeper", is_there: || Path::new("/usr/share/java/zookeeper.jar").is_file() },
+    // The server itself, without the package `zookeeper`, which would bring a desktop with it.
+    Need { package: "libzookeeper-java", is_there: || Path::new("/usr/share/java/zookeeper.jar").is_file() },
     Need { package: "python3-venv", is_there: has_python_venv },
 ];
 

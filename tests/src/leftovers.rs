@@ -7,11 +7,11 @@ use std::{fmt, fs, process};
 
 /// A process that is still there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Leftover {
+pub struct Leftover {
     /// Its id.
-    pub(crate) pid: u32,
+    pub pid: u32,
     /// Its command line, words separated by blanks.
-    pub(crate) command: String,
+    pub command: String,
 }
 
 impl fmt::Display for Leftover {
@@ -22,7 +22,8 @@ impl fmt::Display for Leftover {
 
 /// Lists the processes (other than this one) that run in `folder` or below it, or name it on their command line or in
 /// their environment. A process that ended and waits for its parent is not among them: it holds nothing any more.
-pub(crate) fn leftovers(folder: &Path) -> Vec<Leftover> {
+#[must_use]
+pub fn leftovers(folder: &Path) -> Vec<Leftover> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| *pid != process::id()).filter_map(|pid| leftover(pid, folder)).collect()

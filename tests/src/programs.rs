@@ -1,0 +1,71 @@
+//! Where the built programs and components are.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The root of the project.
+#[must_use]
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand in a folder of the project")
+}
+
+/// The folder of the programs of this build: `<target>/debug`, for a test in `<target>/debug/deps`.
+#[must_use]
+pub fn folder() -> PathBuf {
+    let this = env::current_exe().expect("a test knows its program");
+    let folder = this.parent().expect("a program is in a folder");
+    if folder.ends_with("deps") { folder.parent().expect("`deps` is in a folder").to_owned() } else { folder.to_owned() }
+}
+
+/// Cargo's target folder.
+#[must_use]
+pub fn target() -> PathBuf {
+    folder().parent().expect("the programs are in a folder of the target folder").to_owned()
+}
+
+/// A program of this build, such as `ochod`.
+///
+/// # Panics
+/// Where it is not built.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    built(folder().join(name))
+}
+
+/// The component of a standard tool, such as `ls`.
+///
+/// # Panics
+/// Where it is not built.
+#[must_use]
+pub fn tool(name: &str) -> PathBuf {
+    built(target().join("tools").join(format!("{name}.wasm")))
+}
+
+/// The component of a guest under `tests/guests`, such as `spin`.
+///
+/// # Panics
+/// Where it is not built.
+#[must_use]
+pub fn guest(name: &str) -> PathBuf {
+    built(target().join("guests").join(format!("{name}.wasm")))
+}
+
+/// The Python with the clients of `tests/python/requirements.txt`, if it could be installed.
+#[must_use]
+pub fn python() -> Option<PathBuf> {
+    let venv = target().join("venv");
+    // Written when everything is installed.
+    venv.join("requirements.txt").is_file().then(|| venv.join("bin/python"))
+}
+
+/// The file that the PATH gives for a command.
+#[must_use]
+pub fn on_path(command: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(command)).find(|file| file.is_file())
+}
+
+fn built(file: PathBuf) -> PathBuf {
+    assert!(file.is_file(), "`{}` is not there: `cargo xtask test` builds everything that the tests need", file.display());
+    file
+}
