@@ -1,0 +1,359 @@
+//! All that the registry knows, and how a frame of a client changes it. No sockets and no clock: the time is handed in.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tracing::{debug, info, warn};
+
+use super::acl::Who;
+use super::code::Code;
+use super::config::RegistryLimits;
+use super::jute::Reader;
+use super::outbox::Outbox;
+use super::path;
+use super::sessions::{Password, Sessions};
+use super::stats::Stats;
+use super::tree::{Change, Stamp, Tree, TreeLimits};
+use super::watches::{ConnId, Watches};
+use super::wire::{ConnectRequest, ConnectResponse, EventKind, Reply, Request, RequestHeader, Zxid, put_event, put_reply};
+
+/// The time, as the caller sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// For time-outs.
+    pub(super) instant: Instant,
+    /// For what clients are shown: milliseconds since 1970.
+    pub(super) wall_ms: i64,
+}
+
+impl Now {
+    pub(super) fn read() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { instant: Instant::now(), wall_ms: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX) }
+    }
+}
+
+/// What becomes of a connection after a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Continue,
+    /// It ends once what waits is sent.
+    Close,
+}
+
+/// A connection, as the state knows it.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) outbox: Arc<Outbox>,
+    address: SocketAddr,
+    pub(super) who: Who,
+    /// None before the first frame.
+    pub(super) session: Option<i64>,
+}
+
+/// What changed since the store was told the last time.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    pub(super) paths: HashSet<Box<str>>,
+    pub(super) sessions: HashSet<i64>,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) limits: RegistryLimits,
+    pub(super) tree: Tree,
+    pub(super) watches: Watches,
+    pub(super) sessions: Sessions,
+    pub(super) stats: Stats,
+    conns: HashMap<ConnId, Conn>,
+    next_conn: u64,
+    pub(super) zxid: Zxid,
+    /// The last transaction of the last life that was saved. A client that saw a later one saw something that is lost.
+    pub(super) restored_zxid: Zxid,
+    /// None where nothing is saved.
+    pub(super) dirty: Option<Dirty>,
+}
+
+impl State {
+    pub(super) fn new(now: Now, limits: RegistryLimits) -> Self {
+        Self {
+            tree: Tree::new(TreeLimits { nodes: limits.nodes, bytes: limits.bytes }),
+            watches: Watches::new(limits.watches),
+            sessions: Sessions::new(now.wall_ms),
+            stats: Stats::new(now.instant),
+            conns: HashMap::new(),
+            next_conn: 1,
+            zxid: 0,
+            restored_zxid: 0,
+            dirty: None,
+            limits,
+        }
+    }
+
+    /// Lets a connection in. None: there are as many as there may be.
+    pub(super) fn join(&mut self, address: SocketAddr, outbox: Arc<Outbox>) -> Option<ConnId> {
+        if self.conns.len() >= self.limits.connections {
+            return None;
+        }
+        let conn = ConnId(self.next_conn);
+        self.next_conn += 1;
+        self.conns.insert(conn, Conn { outbox, address, who: Who::at(address), session: None });
+        Some(conn)
+    }
+
+    /// Forgets a connection. Its session goes on until its time is over.
+    pub(super) fn leave(&mut self, conn: ConnId) {
+        self.watches.forget(conn);
+        if let Some(Conn { session: Some(session), .. }) = self.conns.remove(&conn) {
+            self.sessions.detach(session, conn);
+        }
+    }
+
+    pub(super) fn conn_count(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// Clients as one line each, for `stat`.
+    pub(super) fn clients(&self) -> impl Iterator<Item = String> {
+        self.conns.values().map(|conn| {
+            let session = conn.session.map_or("none".to_owned(), |id| format!("{id:#x}"));
+            format!("/{}(session={session},queued={})", conn.address, conn.outbox.len())
+        })
+    }
+
+    pub(super) fn conn(&self, conn: ConnId) -> Option<&Conn> {
+        self.conns.get(&conn)
+    }
+
+    /// Answers one frame of a client.
+    pub(super) fn frame(&mut self, now: Now, conn: ConnId, frame: &[u8]) -> Next {
+        self.stats.received += 1;
+        match self.conns.get(&conn).map(|conn| conn.session) {
+            None => Next::Close,
+            Some(None) => self.connect(now, conn, frame),
+            Some(Some(session)) => self.request(now, conn, session, frame),
+        }
+    }
+
+    fn connect(&mut self, now: Now, conn: ConnId, frame: &[u8]) -> Next {
+        let Ok(request) = ConnectRequest::read(frame) else {
+            debug!(conn = conn.0, "a connection begins with something else than a request for a session");
+            return Next::Close;
+        };
+        let timeout = self.negotiate(request.timeout_ms);
+        let opened = if request.session == 0 {
+            self.open_session(now, conn, timeout)
+        } else {
+            self.reopen_session(now, conn, &request, timeout)
+        };
+        let response = match opened {
+            Opened::Session { id, password } => {
+                if let Some(conn) = self.conns.get_mut(&conn) {
+                    conn.session = Some(id);
+                }
+                ConnectResponse { timeout_ms: millis(timeout), session: id, password, knows_read_only: false }
+            }
+            Opened::Expired => ConnectResponse::default(),
+            Opened::Full => return Next::Close,
+        };
+        let response = ConnectResponse { knows_read_only: request.knows_read_only, ..response };
+        self.reply(conn, |out| response.put(out));
+        if response.session == 0 { Next::Close } else { Next::Continue }
+    }
+
+    fn negotiate(&self, timeout_ms: i32) -> Duration {
+        let wanted = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+        wanted.max(self.limits.session_timeout_min).min(self.limits.session_timeout_max)
+    }
+
+    fn open_session(&mut self, now: Now, conn: ConnId, timeout: Duration) -> Opened {
+        if self.sessions.len() >= self.limits.sessions {
+            warn!(sessions = self.sessions.len(), "the registry has as many sessions as it may, a client is sent away");
+            return Opened::Full;
+        }
+        let password: Password = rand::random();
+        let id = self.sessions.open(now.instant, password, timeout, conn);
+        self.stamp(now);
+        self.mark_session(id);
+        debug!(session = id, timeout_ms = millis(timeout), "session opened");
+        Opened::Session { id, password }
+    }
+
+    fn reopen_session(&mut self, now: Now, conn: ConnId, request: &ConnectRequest, timeout: Duration) -> Opened {
+        let id = request.session;
+        let Some(session) = self.sessions.get(id).filter(|session| request.password == session.password[..]) else {
+            return Opened::Expired;
+        };
+        let password = session.password;
+        if session.restored && request.last_zxid_seen > self.restored_zxid {
+            // A crash took the last moments of the session, maybe with a node that the client counts on.
+            info!(session = id, "session is ended: its client knows of changes that were lost in a crash");
+            self.end_session(now, id);
+            return Opened::Expired;
+        }
+        if let Some(other) = self.sessions.reopen(now.instant, id, timeout, conn) {
+            self.kill(other);
+        }
+        self.mark_session(id);
+        debug!(session = id, "session continued on another connection");
+        Opened::Session { id, password }
+    }
+
+    fn request(&mut self, now: Now, conn: ConnId, session: i64, frame: &[u8]) -> Next {
+        let mut reader = Reader::new(frame);
+        let Ok(header) = RequestHeader::read(&mut reader) else { return Next::Close };
+        let known = self.sessions.get(session).is_some_and(|session| session.conn == Some(conn));
+        if !known || !self.sessions.touch(now.instant, session) {
+            return Next::Close;
+        }
+        let request = Request::read(header.op, &mut reader);
+        let next = match &request {
+            Ok(Request::CloseSession) => Next::Close,
+            _ => Next::Continue,
+        };
+        let outcome = self.execute(now, conn, session, header.op, request);
+        let zxid = self.zxid;
+        self.reply(conn, |out| put_reply(out, header.xid, zxid, &outcome));
+        if outcome == Err(Code::AuthFailed) { Next::Close } else { next }
+    }
+
+    /// Ends a session: what is ephemeral goes in one transaction, and who watched is told.
+    pub(super) fn end_session(&mut self, now: Now, id: i64) {
+        if self.sessions.close(id).is_none() {
+            return;
+        }
+        let stamp = self.stamp(now);
+        let paths: Vec<String> = self.tree.ephemerals_of(id).map(str::to_owned).collect();
+        let mut changes = Vec::with_capacity(paths.len());
+        for path in &paths {
+            if let Err(error) = self.tree.remove(stamp, path, &mut changes) {
+                warn!(path, %error, "an ephemeral node was gone before its session");
+            }
+        }
+        self.commit(stamp, &changes);
+        self.mark_session(id);
+    }
+
+    /// Ends the sessions whose time is over; gives when to look again.
+    pub(super) fn expire(&mut self, now: Now) -> Instant {
+        for id in self.sessions.overdue(now.instant) {
+            let conn = self.sessions.get(id).and_then(|session| session.conn);
+            info!(session = id, ephemerals = self.tree.ephemerals_of(id).count(), "session expired");
+            self.end_session(now, id);
+            if let Some(conn) = conn {
+                self.kill(conn);
+            }
+        }
+        // A session that is opened meanwhile lasts at least this long.
+        let soonest = now.instant + self.limits.session_timeout_min;
+        self.sessions.next_deadline().map_or(soonest, |deadline| deadline.min(soonest))
+    }
+
+    /// Deletes containers that had children and have none any more.
+    pub(super) fn sweep_containers(&mut self, now: Now) {
+        for path in self.tree.idle_containers() {
+            let stamp = self.stamp(now);
+            let mut changes = Vec::new();
+            if self.tree.remove(stamp, &path, &mut changes).is_ok() {
+                self.commit(stamp, &changes);
+            }
+        }
+    }
+
+    /// Begins a transaction.
+    pub(super) fn stamp(&mut self, now: Now) -> Stamp {
+        self.zxid += 1;
+        Stamp { zxid: self.zxid, time_ms: now.wall_ms }
+    }
+
+    /// Tells watchers of changes and remembers to save them.
+    pub(super) fn commit(&mut self, stamp: Stamp, changes: &[Change]) {
+        for change in changes {
+            for event in self.watches.trigger(change) {
+                for conn in &event.to {
+                    self.event(*conn, stamp.zxid, event.kind, &event.path);
+                }
+            }
+            if let Some(dirty) = &mut self.dirty {
+                dirty.mark(change, &mut self.tree);
+            }
+        }
+    }
+
+    pub(super) fn event(&mut self, conn: ConnId, zxid: Zxid, kind: EventKind, path: &str) {
+        if let Some(conn) = self.conns.get(&conn) {
+            conn.outbox.event(|out| put_event(out, zxid, kind, path));
+            self.stats.sent += 1;
+        }
+    }
+
+    fn reply(&mut self, conn: ConnId, put: impl FnOnce(&mut bytes::BytesMut)) {
+        if let Some(conn) = self.conns.get(&conn) {
+            conn.outbox.reply(put);
+            self.stats.sent += 1;
+        }
+    }
+
+    fn kill(&mut self, conn: ConnId) {
+        if let Some(conn) = self.conns.get(&conn) {
+            conn.outbox.kill();
+        }
+    }
+
+    fn mark_session(&mut self, id: i64) {
+        if let Some(dirty) = &mut self.dirty {
+            dirty.sessions.insert(id);
+        }
+    }
+
+    pub(super) fn authenticate(&mut self, conn: ConnId, scheme: &str, proof: &[u8]) -> Result<Reply, Code> {
+        let conn = self.conns.get_mut(&conn).ok_or(Code::AuthFailed)?;
+        conn.who.authenticate(scheme, proof).map(|()| Reply::Empty)
+    }
+}
+
+/// How a request for a session ends.
+enum Opened {
+    Session { id: i64, password: Password },
+    Expired,
+    Full,
+}
+
+impl Dirty {
+    fn mark(&mut self, change: &Change, tree: &mut Tree) {
+        match change {
+            Change::Created { path, .. } => {
+                // A deletion that the store does not know yet: whatever comes, the store must hear of this path.
+                if !self.paths.insert(path.as_str().into()) {
+                    tree.mark_saved(path);
+                }
+                self.mark_parent(path);
+            }
+            Change::Deleted { path, node, .. } => {
+                // What the store never saw need not be deleted there: nodes that come and go leave nothing.
+                if node.saved {
+                    self.paths.insert(path.as_str().into());
+                } else {
+                    self.paths.remove(path.as_str());
+                }
+                self.mark_parent(path);
+            }
+            Change::DataSet { path, .. } | Change::AclSet { path } => {
+                self.paths.insert(path.as_str().into());
+            }
+        }
+    }
+
+    fn mark_parent(&mut self, path: &str) {
+        if let Ok(parent) = path::parent(path) {
+            self.paths.insert(path::canonical(parent).into());
+        }
+    }
+}
+
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
