@@ -1,0 +1,23 @@
+//! Words about failed connections.
+
+use std::io;
+
+/// Why a connection failed, as a fragment for people: without the operating system's number.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_fragments() {
+        assert_eq!(reason(&io::Error::from_raw_os_error(111)), "connection refused");
+        assert_eq!(reason(&io::Error::other("x")), "x");
+        assert_eq!(reason(&io::Error::other("")), "");
+    }
+}
