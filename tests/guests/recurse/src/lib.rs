@@ -1,0 +1,41 @@
+//! Starts runs that start runs: `recurse [DEPTH]` starts itself at the next depth, `recurse start WORD...` another tool.
+#![cfg(target_family = "wasm")]
+
+mod generated {
+    wit_bindgen::generate!({
+        inline: "package ocho:guest; world recurse { import ocho:proxy/shell@0.1.0; }",
+        path: "../../../wit/0.1/proxy",
+        world: "ocho:guest/recurse",
+        generate_all,
+    });
+}
+
+use generated::ocho::proxy::shell;
+
+struct Recurse;
+
+impl wasip3::exports::cli::run::Guest for Recurse {
+    async fn run() -> Result<(), ()> {
+        let mut words: Vec<String> = std::env::args().collect();
+        let argv = match words.get(1).map(String::as_str) {
+            Some("start") => words.split_off(2),
+            depth => {
+                let depth: u32 = depth.unwrap_or("0").parse().map_err(|_| ())?;
+                println!("at depth {depth}");
+                vec![words.swap_remove(0), (depth + 1).to_string()]
+            }
+        };
+        match shell::run(argv, Vec::new()).await {
+            Ok(outcome) => {
+                print!("{}", outcome.out);
+                if outcome.ok { Ok(()) } else { Err(()) }
+            }
+            Err(problem) => {
+                println!("refused: {problem:?}");
+                Err(())
+            }
+        }
+    }
+}
+
+wasip3::cli::command::export!(Recurse);

@@ -1,0 +1,27 @@
+//! Waits: `sleeper SECONDS [MICROSECONDS]` in many short host calls, `sleeper SECONDS 0` in a single long one.
+#![cfg(target_family = "wasm")]
+
+use wasip3::clocks::monotonic_clock::{now, wait_for};
+
+const SECOND: u64 = 1_000_000_000;
+
+struct Sleeper;
+
+impl wasip3::exports::cli::run::Guest for Sleeper {
+    async fn run() -> Result<(), ()> {
+        let mut words = std::env::args().skip(1);
+        let seconds: u64 = words.next().and_then(|word| word.parse().ok()).ok_or(())?;
+        let pause_us: u64 = words.next().and_then(|word| word.parse().ok()).unwrap_or(200);
+        let end = now() + seconds * SECOND;
+        let pause = if pause_us == 0 { seconds * SECOND } else { pause_us * 1000 };
+        let mut waits = 0_u64;
+        while now() < end {
+            wait_for(pause).await;
+            waits += 1;
+        }
+        println!("waited {waits} times");
+        Ok(())
+    }
+}
+
+wasip3::cli::command::export!(Sleeper);
