@@ -42,6 +42,12 @@ impl Deadline {
         self.left().min(at_most)
     }
 
+    /// What one request may take: what is left, no more than `at_most`, but a second even at the very end.
+    #[must_use]
+    pub fn for_request(&self, at_most: Duration) -> Duration {
+        self.left().max(Duration::from_secs(1)).min(at_most)
+    }
+
     /// Whether it is over.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -23,14 +23,17 @@
 
 pub mod args;
 pub mod clock;
+pub mod control;
 mod entry;
 mod generated;
 mod host;
+pub mod items;
 pub mod marathon;
 mod note;
 pub mod pods;
 #[cfg(not(target_family = "wasm"))]
 pub mod pretend;
+pub mod proxy;
 mod report;
 pub mod survey;
 mod table;

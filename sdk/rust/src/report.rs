@@ -49,6 +49,12 @@ impl Failure {
         Self(reason.into())
     }
 
+    /// The reason alone.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.0
+    }
+
     /// What goes to standard output.
     #[must_use]
     pub fn output(&self) -> String {

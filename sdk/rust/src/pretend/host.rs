@@ -79,3 +79,21 @@ pub(crate) mod exec {
 }
 
 pub(crate) use super::marathon::{inspect, operate};
+
+/// No tool runs here: the pretend cluster is for one.
+pub(crate) mod shell {
+    use crate::generated::ocho::proxy::types::{Error, Outcome};
+
+    #[expect(clippy::unused_async, reason = "has the form of the generated function")]
+    pub(crate) async fn run(argv: Vec<String>, files: Vec<String>) -> Result<Outcome, Error> {
+        super::shell_blocking::run(&argv, &files)
+    }
+}
+
+pub(crate) mod shell_blocking {
+    use crate::generated::ocho::proxy::types::{Error, Outcome};
+
+    pub(crate) fn run(argv: &[String], _files: &[String]) -> Result<Outcome, Error> {
+        Err(Error::NoSuchTool(argv.first().cloned().unwrap_or_default()))
+    }
+}

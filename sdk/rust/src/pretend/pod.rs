@@ -67,6 +67,13 @@ impl Pod {
         self
     }
 
+    /// Without application and task.
+    #[must_use]
+    pub fn outside_of_marathon(mut self) -> Self {
+        (self.application, self.task) = (None, None);
+        self
+    }
+
     /// With a member of `/info`.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {

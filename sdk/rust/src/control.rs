@@ -1,0 +1,125 @@
+//! What the tools that steer pods have in common: which pods are meant, and ending them for good.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use ocho_core::{ClusterGlob, PodId, PodSeq};
+
+use crate::args::{Found, Selection};
+use crate::clock::{Deadline, pause};
+use crate::pods::{self, Answer, Pod, PodReply};
+use crate::report::Failure;
+use crate::survey;
+
+/// A pod that ends asks for a look no more often than this.
+const PAUSE: Duration = Duration::from_millis(250);
+/// So many pods are ended at once.
+const PODS_AT_ONCE: usize = 256;
+/// One request to end waits so long at the most: a pod may die without answering it, and is then asked how it is.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Refuses to touch all pods of a cluster by accident.
+///
+/// # Errors
+/// Where neither `--force` nor `-i` was given.
+pub fn require_force(args: &Found) -> Result<(), Failure> {
+    if args.flag("force") || args.selection() != Selection::All {
+        return Ok(());
+    }
+    Err(Failure::new("you must specify --force if -i is not set"))
+}
+
+/// Finds the pods that are meant; there is at least one.
+///
+/// # Errors
+/// Where there is none, or the registry does not answer.
+pub async fn select(clusters: &str, selection: &Selection) -> Result<Vec<Pod>, Failure> {
+    let found = survey::find_selected(&ClusterGlob::new(clusters), selection).await?;
+    if found.is_empty() { Err(Failure::new("the cluster is either invalid or empty")) } else { Ok(found) }
+}
+
+/// What became of pods that were asked to end.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// They are gone for good.
+    pub gone: Vec<Pod>,
+    /// They are not, with what they said last.
+    pub left: Vec<Answer>,
+}
+
+impl Ended {
+    /// The pods that do not answer at all.
+    #[must_use]
+    pub fn silent(&self) -> Vec<PodSeq> {
+        silent(&self.left)
+    }
+
+    /// Why not all are gone.
+    #[must_use]
+    pub fn why(&self) -> Option<Failure> {
+        complaint("1 or more pod failed to end", &self.left)
+    }
+}
+
+/// The numbers of the pods that did not answer at all, which are named on standard error as well.
+#[must_use]
+pub fn silent(answers: &[Answer]) -> Vec<PodSeq> {
+    let is_silent = |answer: &&Answer| matches!(answer.reply, PodReply::TimedOut { .. } | PodReply::Unreachable(_));
+    let silent = answers.iter().filter(is_silent);
+    silent.inspect(|answer| crate::hint(format_args!("{}: {}", answer.pod, answer.reply))).map(|answer| answer.pod.seq).collect()
+}
+
+/// The pods behind a failure, each with what it said: `<what>: web #1: no answer within 5 s; web #2: answered HTTP 408`.
+#[must_use]
+pub fn complaint(what: &str, failed: &[Answer]) -> Option<Failure> {
+    let each: Vec<String> = failed.iter().map(|answer| format!("{}: {}", answer.pod, answer.reply)).collect();
+    if each.is_empty() { None } else { Some(Failure::new(format!("{what} ({})", each.join("; ")))) }
+}
+
+/// Ends pods: asks each again until it is gone, or the time is over. A silent one delays none of the others.
+pub async fn end(pods: Vec<Pod>, deadline: Deadline) -> Ended {
+    let each = pods.into_iter().map(|pod| async move {
+        let left = end_one(&pod.id, deadline).await;
+        (pod, left)
+    });
+    let mut ended = Ended::default();
+    let mut done = futures::stream::iter(each).buffer_unordered(PODS_AT_ONCE);
+    while let Some((pod, left)) = done.next().await {
+        match left {
+            None => ended.gone.push(pod),
+            Some(answer) => ended.left.push(answer),
+        }
+    }
+    ended.gone.sort_by(|one, other| one.id.cmp(&other.id));
+    ended.left.sort_by(|one, other| one.pod.cmp(&other.pod));
+    ended
+}
+
+/// Gives nothing once the pod is gone, else what it said last.
+async fn end_one(pod: &PodId, deadline: Deadline) -> Option<Answer> {
+    loop {
+        let answer = one(pods::kill(std::slice::from_ref(pod), deadline.for_request(KILL_TIMEOUT)).await)?;
+        if answer.status() == Some(410) || may_be_dying(&answer) && is_dead(pod, deadline).await {
+            return None;
+        }
+        pause(deadline.left_within(PAUSE)).await;
+        if deadline.is_over() {
+            return Some(answer);
+        }
+    }
+}
+
+/// The one answer, unless the pod left the registry: after it was asked to end that is as good as saying so.
+fn one(answers: Vec<Answer>) -> Option<Answer> {
+    answers.into_iter().next().filter(|answer| answer.reply != PodReply::NotRegistered)
+}
+
+/// A pod that dies at this very moment never answers the request; its state then tells.
+fn may_be_dying(answer: &Answer) -> bool {
+    matches!(answer.reply, PodReply::TimedOut { .. } | PodReply::Answered { status: 408, .. })
+}
+
+async fn is_dead(pod: &PodId, deadline: Deadline) -> bool {
+    let answer = one(pods::info(std::slice::from_ref(pod), deadline.for_request(pods::INFO_TIMEOUT)).await);
+    answer.is_none_or(|answer| answer.body().is_some_and(|info| info["process"] == "dead"))
+}
