@@ -1,0 +1,127 @@
+//! Which path does what.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use serde_json::{Map, Value};
+
+use crate::control::answers::{bare, json};
+use crate::control::{Control, Task, exec};
+use crate::face;
+
+/// What a caller who says nothing waits for.
+const WAIT: Duration = Duration::from_secs(60);
+/// Nobody waits longer, whatever they say.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// A picture of a cluster of thousands of pods fits.
+const BODY_BYTES: usize = 16 << 20;
+
+/// The API as a service.
+pub fn router(control: Control) -> Router {
+    // Bodies are counted where they are read.
+    Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(control)
+}
+
+enum Route<'a> {
+    Info,
+    Log,
+    Reset,
+    Exec,
+    Control { task: &'a str, seconds: Option<&'a str> },
+    Health,
+}
+
+impl<'a> Route<'a> {
+    /// A trailing slash makes another path, which nothing stands under.
+    fn find(path: &'a str) -> Option<Self> {
+        let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        Some(match segments[..] {
+            ["info"] => Self::Info,
+            ["log"] => Self::Log,
+            ["reset"] => Self::Reset,
+            ["exec"] => Self::Exec,
+            ["healthz"] => Self::Health,
+            ["control", task] if !task.is_empty() => Self::Control { task, seconds: None },
+            ["control", task, seconds] if !task.is_empty() && !seconds.is_empty() => {
+                Self::Control { task, seconds: Some(seconds) }
+            }
+            _ => return None,
+        })
+    }
+}
+
+async fn answer(State(control): State<Control>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let Some(route) = Route::find(&path) else { return bare(StatusCode::NOT_FOUND) };
+    match (request.method(), &route) {
+        (&Method::GET | &Method::HEAD, Route::Health) => return health(&control),
+        (_, Route::Health) => return bare(StatusCode::METHOD_NOT_ALLOWED),
+        (&Method::POST, _) => {}
+        (&Method::OPTIONS, _) => return options(),
+        _ => return bare(StatusCode::METHOD_NOT_ALLOWED),
+    }
+    match route {
+        Route::Info => json(StatusCode::OK, &face::info_json(&control.registration, &control.face.view())),
+        Route::Log => json(StatusCode::OK, &face::log_json(control.log.lines())),
+        Route::Reset => reset(&control),
+        Route::Exec => exec::answer(&control, request).await,
+        Route::Control { task, seconds } => order(&control, task, seconds, request).await,
+        Route::Health => bare(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+/// For load balancers and people. `api` grows when a route is added.
+fn health(control: &Control) -> Response {
+    let members = [("ok", true.into()), ("api", 1.into()), ("process", control.face.view().process.as_str().into())];
+    let body: Map<String, Value> = members.map(|(name, value): (_, Value)| (name.to_owned(), value)).into_iter().collect();
+    json(StatusCode::OK, &body)
+}
+
+fn options() -> Response {
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    response
+}
+
+/// One reset that waits is as good as many.
+fn reset(control: &Control) -> Response {
+    let _ = control.resets.try_send(());
+    bare(StatusCode::OK)
+}
+
+async fn order(control: &Control, task: &str, seconds: Option<&str>, request: Request) -> Response {
+    let Ok(task) = task.parse::<Task>() else { return bare(StatusCode::BAD_REQUEST) };
+    if control.face.is_dead() {
+        return bare(StatusCode::GONE);
+    }
+    let wait = match seconds.map(str::parse::<u64>) {
+        None => WAIT,
+        Some(Ok(seconds)) => Duration::from_secs(seconds).min(LONGEST_WAIT),
+        Some(Err(_)) => return bare(StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    let visible = !is_form(request.headers());
+    let Ok(body) = Limited::new(request.into_body(), BODY_BYTES).collect().await else {
+        return bare(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    let body = if visible { read(&body.to_bytes()) } else { Value::Object(Map::new()) };
+    let reply = control.orders.give(task, body, wait).await;
+    json(StatusCode::from_u16(reply.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &reply.body)
+}
+
+/// The original's server takes forms apart before the pod can see their text. Clients know `curl -d` as "no body".
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") || kind.eq_ignore_ascii_case("multipart/form-data")
+}
+
+/// What is no JSON counts as nothing.
+fn read(body: &Bytes) -> Value {
+    serde_json::from_slice(body).unwrap_or_else(|_| Value::Object(Map::new()))
+}
