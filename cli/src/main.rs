@@ -1,2 +1,41 @@
-//! Placeholder.
-fn main() {}
+//! `ocho`: the operators' command.
+//!
+//! `args` says what can be asked for, `cli` carries it out: `target` names the host, `command` the line, `upload` the files
+//! that go with it, `client` sends, `screen` shows, `blame` chooses the exit code. `prompt` is the conversation.
+
+mod args;
+mod blame;
+mod cli;
+mod client;
+mod command;
+mod prompt;
+mod runner;
+mod screen;
+mod target;
+mod upload;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Arguments, Command};
+use screen::Screen;
+
+fn main() -> ExitCode {
+    let screen = Screen::detect();
+    let done = match Arguments::parse().command {
+        Command::Cli(arguments) => cli::run(&arguments, screen),
+        Command::Version => screen.result(&format!("ocho {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => screen.result(&completions(shell)).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|failure| {
+        screen.problem(&failure);
+        failure.blame().into()
+    })
+}
+
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "ocho", &mut script);
+    String::from_utf8(script).expect("scripts are text").trim_end().to_owned()
+}

@@ -1,0 +1,74 @@
+//! The arguments of `ocho`, and its help.
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it worked
+  1  the run failed, or the command cannot be sent as it is
+  2  the arguments or the environment are not right
+  3  the host did not answer, or not as a portal does
+  4  this machine failed: its disk, its terminal";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  ocho cli my-cluster                      talk to a host at a prompt
+  ocho cli my-cluster grep '*web*'         run one command
+  ocho cli my-cluster deploy web.yml -p 3  send a file with it";
+
+const CLI_EXAMPLES: &str = "\
+Examples:
+  ocho cli my-cluster                                 a prompt; `exit`, Ctrl-C or Ctrl-D leaves it
+  ocho cli my-cluster ls -j                           one command with its switches
+  ocho cli my-cluster:9001 deploy web.yml -n test     `web.yml` is sent with the command
+  ocho cli my-cluster exec web --force run ./scripts  a folder is sent as `scripts.tgz`
+  ocho cli my-cluster < commands.txt                  one command a line, up to the end of the file
+  OCHOPOD_PROXY=my-cluster ocho cli ls                the host from the environment
+
+Files:
+  `deploy` sends the definitions and the files after `-o`, `exec` the words after the name of the
+  pod's tool. For tools beyond the standard thirteen a file is spelled as a path: ./ ../ / ~/
+
+Environment:
+  OCHOPOD_PROXY  the host; all arguments are the command then
+  OCHOPOD_TOKEN  the secret that signs the commands
+  NO_COLOR       no colours, not even on a terminal";
+
+/// Operate clusters of pods through their host
+#[derive(Debug, Parser)]
+#[command(name = "ocho", version, after_help = format!("{TOP_EXAMPLES}\n\n{EXIT_CODES}"), max_term_width = 120)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Cli(CliArguments),
+    /// Print the version
+    Version,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  ocho completions bash > ~/.local/share/bash-completion/completions/ocho")]
+    Completions {
+        /// The shell to complete for
+        shell: Shell,
+    },
+}
+
+/// Run commands on a host, one by one at a prompt, or a single one
+#[derive(Debug, Args)]
+#[command(override_usage = "ocho cli [HOST] [COMMAND]...", after_help = format!("{CLI_EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct CliArguments {
+    /// `<name or address>[:<port>]` of the host, then the command: everything after the host is its own
+    #[arg(trailing_var_arg = true, value_name = "HOST [COMMAND]")]
+    pub(crate) words: Vec<std::ffi::OsString>,
+}
+
+/// The help of `ocho cli`, as `ocho cli help` prints it.
+pub(crate) fn cli_help() -> String {
+    let mut ocho = Arguments::command();
+    ocho.build();
+    let cli = ocho.find_subcommand_mut("cli").expect("`cli` is a command of ours");
+    cli.render_help().to_string().trim_end().to_owned()
+}

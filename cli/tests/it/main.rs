@@ -1,0 +1,10 @@
+//! The built `ocho` against a small portal on a real socket.
+
+mod conversation;
+mod help;
+mod one_shot;
+mod portal;
+mod program;
+mod terminal;
+mod trouble;
+mod uploads;
