@@ -29,6 +29,23 @@ pub fn mask(value: &mut Value) {
     }
 }
 
+/// Masks the words of a command line that hold a secret: `--token=x`, `token=x`, `token:x`, and the word behind `--token`.
+#[must_use]
+pub fn mask_words<S: AsRef<str>>(words: &[S]) -> Vec<String> {
+    let mut masked = Vec::with_capacity(words.len());
+    let mut names_the_next = false;
+    for word in words.iter().map(AsRef::as_ref) {
+        let option = word.trim_start_matches('-');
+        masked.push(match option.split_once(['=', ':']) {
+            _ if names_the_next => MASK.to_owned(),
+            Some((key, value)) if is_secret_key(key) => format!("{}{MASK}", &word[..word.len() - value.len()]),
+            _ => word.to_owned(),
+        });
+        names_the_next = !names_the_next && word.starts_with('-') && is_secret_key(option) && !option.contains(['=', ':']);
+    }
+    masked
+}
+
 fn hide(value: &mut Value) {
     match value {
         Value::Null | Value::Bool(_) => {}
@@ -52,6 +69,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn masks_words() {
+        let words = ["exec", "web", "--token=x", "db_password:y", "--secret", "z", "--force", "a=b"];
+        let masked = ["exec", "web", "--token=******", "db_password:******", "--secret", MASK, "--force", "a=b"];
+        assert_eq!(mask_words(&words), masked);
+    }
 
     #[test]
     fn masks_by_key_at_any_depth() {

@@ -1,9 +1,11 @@
-//! Signatures of requests: HMAC-SHA1 over the command line, as the original's clients send it.
+//! Signatures of requests: HMAC-SHA1 over the command line, as the original's clients send it, and HMAC-SHA256 over all of a
+//! request, its time and a nonce.
 
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
+use sha2::{Digest, Sha256};
 
 /// A secret shared with the callers. It never prints.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,6 +40,25 @@ impl Token {
         self.mac(line).verify_slice(&digest).is_ok()
     }
 
+    /// The value of `X-Signature-256` for a request: `sha256=` and 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn sign_request(&self, request: &SignedRequest<'_>) -> String {
+        format!("sha256={}", hex(&self.mac_256(request).finalize().into_bytes()))
+    }
+
+    /// Whether `signature`, the value of `X-Signature-256`, belongs to this request.
+    #[must_use]
+    pub fn verify_request(&self, request: &SignedRequest<'_>, signature: &[u8]) -> bool {
+        let Some(digest) = signature.strip_prefix(b"sha256=").and_then(unhex) else { return false };
+        self.mac_256(request).verify_slice(&digest).is_ok()
+    }
+
+    fn mac_256(&self, request: &SignedRequest<'_>) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
+        mac.update(&request.canonical());
+        mac
+    }
+
     fn mac(&self, line: &[u8]) -> Hmac<Sha1> {
         let mut mac = Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
         mac.update(line);
@@ -49,6 +70,52 @@ impl fmt::Debug for Token {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Token(..)")
     }
+}
+
+/// What `X-Signature-256` covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedRequest<'a> {
+    /// `X-Ocho-Time`: seconds since 1970, as written.
+    pub time: &'a str,
+    /// `X-Ocho-Nonce`: 32 hexadecimal digits that the caller never uses again.
+    pub nonce: &'a str,
+    /// `POST`, ...
+    pub method: &'a str,
+    /// As in the request line.
+    pub path_and_query: &'a str,
+    /// `X-Shell` without the blanks around it; empty where there is none.
+    pub shell: &'a [u8],
+    /// The `X-Var-*` headers, in any order and case: name, value without the blanks around it.
+    pub variables: Vec<(String, Vec<u8>)>,
+    /// SHA-256 of the body, also of an empty one.
+    pub body_sha256: [u8; 32],
+}
+
+impl SignedRequest<'_> {
+    /// The bytes that are signed: lines joined by a newline, variables as `name:value`, sorted, with names in lower case.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        let mut variables: Vec<Vec<u8>> =
+            self.variables.iter().map(|(name, value)| [name.to_ascii_lowercase().as_bytes(), b":", value].concat()).collect();
+        variables.sort();
+        let mut lines: Vec<&[u8]> = vec![
+            self.time.as_bytes(),
+            self.nonce.as_bytes(),
+            self.method.as_bytes(),
+            self.path_and_query.as_bytes(),
+            self.shell,
+        ];
+        lines.extend(variables.iter().map(Vec::as_slice));
+        let digest = hex(&self.body_sha256);
+        lines.push(digest.as_bytes());
+        lines.join(&b'\n')
+    }
+}
+
+/// SHA-256 of some bytes.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 /// Lower-case hexadecimal digits.
@@ -104,6 +171,43 @@ mod tests {
             assert!(!token.verify(b"ls", bad.as_bytes()), "{bad}");
         }
         assert!(!token.verify(b"ls ", good.as_bytes()));
+    }
+
+    fn request() -> SignedRequest<'static> {
+        SignedRequest {
+            time: "1764000000",
+            nonce: "00112233445566778899aabbccddeeff",
+            method: "POST",
+            path_and_query: "/run/deploy+test?x=1",
+            shell: b"",
+            variables: vec![("X-Var-B".to_owned(), b"2".to_vec()), ("x-var-a".to_owned(), b"1".to_vec())],
+            body_sha256: sha256(b"body"),
+        }
+    }
+
+    #[test]
+    fn a_request_is_signed_whole() {
+        let text = String::from_utf8(request().canonical()).unwrap();
+        let digest = "230d8358dc8e8890b4c58deeb62912ee2f20357ae92a5cc861b98e68fe31acb5";
+        assert_eq!(
+            text,
+            format!(
+                "1764000000\n00112233445566778899aabbccddeeff\nPOST\n/run/deploy+test?x=1\n\nx-var-a:1\nx-var-b:2\n{digest}"
+            )
+        );
+        let token = Token::new("secret").unwrap();
+        let signature = token.sign_request(&request());
+        assert!(token.verify_request(&request(), signature.as_bytes()));
+        for other in [
+            SignedRequest { time: "1764000001", ..request() },
+            SignedRequest { method: "GET", ..request() },
+            SignedRequest { shell: b"ls", ..request() },
+            SignedRequest { variables: Vec::new(), ..request() },
+            SignedRequest { body_sha256: sha256(b""), ..request() },
+        ] {
+            assert!(!token.verify_request(&other, signature.as_bytes()), "{other:?}");
+        }
+        assert!(!token.verify_request(&request(), signature.to_uppercase().as_bytes()));
     }
 
     #[test]

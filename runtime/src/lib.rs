@@ -24,6 +24,6 @@ pub use engine::{Engine, EngineConfig, EngineError};
 pub use folder::{FolderError, WorkFolder};
 pub use grants::{Grants, Interface, UnknownInterface};
 pub use limits::Limits;
-pub use output::{Channel, Chunk, Output};
+pub use output::{Channel, Chunk, Output, OutputReader};
 pub use plugin::{Code, Inspection, Plugin, PluginError};
 pub use run::{Ended, Reason, RunRequest};

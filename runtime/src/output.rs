@@ -29,7 +29,7 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
 }
 
-/// The output of one run. The guest writes at one end, whoever started the run takes chunks at the other.
+/// The output of one run. The guest writes at one end; any number of readers follow it, from the start, at their own pace.
 #[derive(Debug, Clone)]
 pub struct Output(Arc<Shared>);
 
@@ -42,9 +42,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: Vec<Chunk>,
+    chunks: Vec<Chunk>,
     charged: usize,
-    last: Option<Channel>,
     over: bool,
     closed: bool,
 }
@@ -62,30 +61,18 @@ impl Output {
         Self(Arc::new(Shared { limit, state: Mutex::default(), news: Notify::new() }))
     }
 
-    /// Takes what has been printed since the last call; waits for something; nothing once the run has ended.
-    pub async fn next(&self) -> Option<Vec<Chunk>> {
-        loop {
-            let news = self.0.news.notified();
-            {
-                let mut state = self.lock();
-                if !state.waiting.is_empty() {
-                    state.last = None;
-                    return Some(std::mem::take(&mut state.waiting));
-                }
-                if state.closed {
-                    return None;
-                }
-            }
-            news.await;
-        }
+    /// A reader that begins at the start.
+    #[must_use]
+    pub fn reader(&self) -> OutputReader {
+        OutputReader { output: self.clone(), chunk: 0, byte: 0 }
     }
 
-    /// Takes all that is there, without waiting.
+    /// All that was printed on one channel until now.
     #[must_use]
-    pub fn take(&self) -> Vec<Chunk> {
-        let mut state = self.lock();
-        state.last = None;
-        std::mem::take(&mut state.waiting)
+    pub fn bytes(&self, channel: Channel) -> Vec<u8> {
+        let state = self.lock();
+        let of_channel = state.chunks.iter().filter(|chunk| chunk.channel == channel);
+        of_channel.flat_map(|chunk| chunk.bytes.iter().copied()).collect()
     }
 
     /// Says that nothing more will come.
@@ -105,17 +92,16 @@ impl Output {
         if state.over {
             return Err(OverOutput);
         }
-        let new_chunk = state.last != Some(channel);
+        let new_chunk = state.chunks.last().is_none_or(|last| last.channel != channel);
         let cost = bytes.len() + if new_chunk { CHUNK_COST } else { 0 };
         let left = self.0.limit.saturating_sub(state.charged);
         let kept = &bytes[..bytes.len().min(left)];
         state.charged += cost;
         state.over = cost > left;
-        match state.waiting.last_mut() {
+        match state.chunks.last_mut() {
             Some(chunk) if !new_chunk => chunk.bytes.extend_from_slice(kept),
-            _ => state.waiting.push(Chunk { channel, bytes: kept.to_vec() }),
+            _ => state.chunks.push(Chunk { channel, bytes: kept.to_vec() }),
         }
-        state.last = Some(channel);
         let over = state.over;
         drop(state);
         self.0.news.notify_waiters();
@@ -128,6 +114,52 @@ impl Output {
 
     pub(crate) fn pipe(&self, channel: Channel) -> Pipe {
         Pipe { output: self.clone(), channel }
+    }
+}
+
+/// Follows an output.
+#[derive(Debug)]
+pub struct OutputReader {
+    output: Output,
+    chunk: usize,
+    byte: usize,
+}
+
+impl OutputReader {
+    /// Gives what was printed since the last call; waits for something; nothing once the run has ended and all is read.
+    pub async fn next(&mut self) -> Option<Vec<Chunk>> {
+        let output = self.output.clone();
+        loop {
+            let mut news = std::pin::pin!(output.0.news.notified());
+            // From here on a notification is not missed, also before the first poll.
+            news.as_mut().enable();
+            if let Some(more) = self.read() {
+                return more;
+            }
+            news.await;
+        }
+    }
+
+    /// What is new; `Some(None)` at the end, nothing where one has to wait.
+    fn read(&mut self) -> Option<Option<Vec<Chunk>>> {
+        let state = self.output.lock();
+        let mut fresh = Vec::new();
+        for chunk in &state.chunks[self.chunk.min(state.chunks.len())..] {
+            let skipped = if fresh.is_empty() { self.byte } else { 0 };
+            if chunk.bytes.len() > skipped {
+                fresh.push(Chunk { channel: chunk.channel, bytes: chunk.bytes[skipped..].to_vec() });
+            } else {
+                // The chunk that was read to its end: what follows begins with the next.
+                self.byte = 0;
+            }
+        }
+        if let Some(last) = state.chunks.len().checked_sub(1) {
+            (self.chunk, self.byte) = (last, state.chunks[last].bytes.len());
+        }
+        if !fresh.is_empty() {
+            return Some(Some(fresh));
+        }
+        state.closed.then_some(None)
     }
 }
 
@@ -203,18 +235,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn chunks_keep_their_order() {
+    async fn every_reader_gets_all_of_it_in_order() {
         let output = Output::new(1000);
         output.write(Channel::Out, b"a").unwrap();
+        let mut early = output.reader();
+        assert_eq!(early.next().await.unwrap(), [chunk(Channel::Out, "a")]);
         output.write(Channel::Out, b"b").unwrap();
         output.write(Channel::Err, b"c").unwrap();
+        assert_eq!(early.next().await.unwrap(), [chunk(Channel::Out, "b"), chunk(Channel::Err, "c")]);
         output.write(Channel::Out, b"d").unwrap();
-        let all = output.next().await.unwrap();
-        assert_eq!(all, [chunk(Channel::Out, "ab"), chunk(Channel::Err, "c"), chunk(Channel::Out, "d")]);
+        assert_eq!(early.next().await.unwrap(), [chunk(Channel::Out, "d")]);
         output.write(Channel::Out, b"e").unwrap();
         output.close();
-        assert_eq!(output.next().await.unwrap(), [chunk(Channel::Out, "e")]);
-        assert_eq!(output.next().await, None);
+        assert_eq!(early.next().await.unwrap(), [chunk(Channel::Out, "e")]);
+        assert_eq!(early.next().await, None);
+        let mut late = output.reader();
+        assert_eq!(late.next().await.unwrap(), [chunk(Channel::Out, "ab"), chunk(Channel::Err, "c"), chunk(Channel::Out, "de")]);
+        assert_eq!(late.next().await, None);
+        assert_eq!((output.bytes(Channel::Out), output.bytes(Channel::Err)), (b"abde".to_vec(), b"c".to_vec()));
     }
 
     #[test]
@@ -224,26 +262,24 @@ mod tests {
         assert!(output.write(Channel::Out, b"cd").is_err());
         assert!(output.write(Channel::Out, b"e").is_err());
         assert!(output.is_over());
-        assert_eq!(output.take()[0].bytes, if CHUNK_COST > 0 { b"abc".to_vec() } else { vec![] });
+        assert_eq!(output.bytes(Channel::Out), b"abc");
     }
 
     #[test]
     fn changing_sides_costs() {
         let output = Output::new(1000);
-        let taken =
-            (0..).take_while(|n| output.write(if n % 2 == 0 { Channel::Out } else { Channel::Err }, b"x").is_ok()).count();
+        let side = |n| if n % 2 == 0 { Channel::Out } else { Channel::Err };
+        let taken = (0..).take_while(|n| output.write(side(*n), b"x").is_ok()).count();
         assert_eq!(taken, 1000 / (CHUNK_COST + 1));
     }
 
     #[tokio::test]
     async fn a_reader_is_woken() {
         let output = Output::new(1000);
-        let reader = tokio::spawn({
-            let output = output.clone();
-            async move { output.next().await }
-        });
+        let mut reader = output.reader();
+        let reading = tokio::spawn(async move { reader.next().await });
         tokio::task::yield_now().await;
         output.write(Channel::Err, b"x").unwrap();
-        assert_eq!(reader.await.unwrap().unwrap(), [chunk(Channel::Err, "x")]);
+        assert_eq!(reading.await.unwrap().unwrap(), [chunk(Channel::Err, "x")]);
     }
 }

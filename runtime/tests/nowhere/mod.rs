@@ -83,7 +83,7 @@ impl Marathon for Nowhere {
 }
 
 /// A run of these words within these limits.
-pub fn request(limits: Limits, argv: &[&str], output: Output) -> RunRequest {
+pub(crate) fn request(limits: Limits, argv: &[&str], output: Output) -> RunRequest {
     let nowhere = Arc::new(Nowhere);
     RunRequest {
         caller: Caller { run: "01J0000000000000000000000A".to_owned(), tool: "x".parse().unwrap(), depth: 0 },
