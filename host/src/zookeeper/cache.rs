@@ -219,8 +219,11 @@ mod tests {
         names.iter().map(|&name| name.to_owned()).collect()
     }
 
-    /// A cache of these clusters, each with these nodes: name, transaction, content.
-    fn cache(clusters: &[(&str, &[(&str, i64, &str)])]) -> Cache {
+    /// Name, transaction, content.
+    type TestNode<'a> = (&'a str, i64, &'a str);
+
+    /// A cache of these clusters, each with these nodes.
+    fn cache(clusters: &[(&str, &[TestNode<'_>])]) -> Cache {
         let mut cache = Cache::new(100);
         cache.set_clusters(clusters.iter().map(|(name, _)| (*name).to_owned()).collect(), None).unwrap();
         for (cluster, nodes) in clusters {
