@@ -139,7 +139,7 @@ class Answer:
         if op in (104, 106):
             return self.take(">i")
         if op == 107:
-            return [(self.text(), self.text()) for _ in range(self.take(">i"))]
+            return sorted((self.text(), self.text()) for _ in range(self.take(">i")))
         return None
 
 
@@ -194,13 +194,14 @@ class Client:
                 continue
             self.zxid = max(self.zxid, zxid)
             frame.body, frame.at = frame.body[frame.at :], 0
-            return events, (got == xid, zxid, error, frame.read(op))
+            # Behind an error an original may leave what it had written so far.
+            return events, (got == xid, zxid, error, None if error else frame.read(op))
 
 
 PATHS = ["/a", "/b", "/a/x", "/a/y", "/b/x", "/a/x/1", "/p", "/p/x", "/p/x/1", "/c", "/c/x"]
 ODD = [
     "", "/", "a", "/a/", "//", "/a//x", "/./a", "/a/..", "/a\0", "/a\x01", "/zookeeper", "/zookeeper/quota", "/nothing/x",
-    "/a\u00ff", "/a\ufff5", "/a\U0001f600", "/zookeeper/config", "/e/child", None,
+    "/a\u00ff", "/a\ufff5", "/a\U0001f600", "/zookeeper/config", "/e/child",
 ]
 LISTS = [
     OPEN, OPEN, OPEN, OPEN, OPEN, [], [(31, "auth", "")], [(1, "world", "anyone")], [(31, "world", "someone")],
@@ -246,9 +247,8 @@ class Requests:
     def write(self):
         choice = self.random.random()
         if choice < 0.45:
-            # What is a container in an original depends on operation and flag in ways that do not matter.
-            op = self.random.choice([1, 15])
-            return self.create(op)
+            # 3.8.0 has no stat for `create2` here and takes a time to live for a broken request; later ones do better.
+            return self.create(1, self.random.choice([0, 0, 0, 1, 2, 3, 4, 7]))
         if choice < 0.7:
             return 2, text(self.path()) + number(self.version())
         if choice < 0.9:
@@ -360,6 +360,7 @@ def main():
     parser.add_argument("other")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--verbose", action="store_true", help="print every request and its answer")
     options = parser.parse_args()
     sides = [Side(options.one), Side(options.other)]
     requests = Requests(options.seed)
@@ -372,6 +373,8 @@ def main():
         elif kind < 0.02:
             op = "reconnect"
         outcomes = [side.step(at, op, body) for side in sides]
+        if options.verbose:
+            print(f"{step}: {at} {NAMES.get(op, op)} {body!r} {outcomes[0]}")
         if outcomes[0] != outcomes[1]:
             print(f"seed {options.seed}, step {step}: {NAMES.get(op, op)} {body!r}")
             for side, outcome in zip(sides, outcomes):

@@ -15,9 +15,8 @@ use tempfile::TempDir;
 use crate::command::{Background, Ended, run};
 use crate::leftovers::{Leftover, leftovers};
 use crate::programs::{folder, program};
-use crate::runtime::block_on;
 use crate::shell::{Call, Reply};
-use crate::{ocho, wait};
+use crate::{http, ocho, programs, wait};
 
 /// The first start compiles all tools, on a machine that may have other work.
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -44,7 +43,9 @@ impl Plan {
         }
         let plan = Self { words: vec![mode.to_owned()], environment: BTreeMap::new(), token: None, home };
         let (data, tools) = (plan.path("data"), plan.path("tools"));
-        plan.face("portal").face("servo").words(&["--data", &data, "--tools", &tools])
+        // Compiled tools are shared: each test would compile them all again.
+        let cache = programs::target().join("test-cache").display().to_string();
+        plan.face("portal").face("servo").words(&["--data", &data, "--tools", &tools, "--cache", &cache])
     }
 
     fn path(&self, name: &str) -> String {
@@ -216,6 +217,13 @@ impl TestHost {
         Call::to(&self.address("portal"))
     }
 
+    /// Sends a request without a body to the portal's port.
+    #[track_caller]
+    #[must_use]
+    pub fn portal(&self, method: &str, path: &str, headers: &[(&'static str, &str)]) -> http::Response {
+        http::request(method, &format!("http://{}{path}", self.address("portal")), headers)
+    }
+
     /// Runs a line through `ocho cli`, in the folder [`TestHost::work`].
     #[track_caller]
     #[must_use]
@@ -260,7 +268,8 @@ impl TestHost {
     #[track_caller]
     #[must_use]
     pub fn marathon(&self, path: &str) -> (u16, Value) {
-        get(&format!("http://{}{path}", self.address("marathon")))
+        let answer = http::request("GET", &format!("http://{}{path}", self.address("marathon")), &[]);
+        (answer.status, answer.json())
     }
 
     /// What the daemon wrote on standard error so far.
@@ -338,22 +347,6 @@ impl Drop for TestHost {
             assert!(left.is_empty(), "ochod left behind: {left:?}");
         }
     }
-}
-
-/// What an HTTP server answers to a `GET`: status and JSON (null where it is none).
-///
-/// # Panics
-/// Where it does not answer.
-#[track_caller]
-#[must_use]
-pub fn get(url: &str) -> (u16, Value) {
-    let asking = async {
-        let reply = reqwest::Client::new().get(url).timeout(Duration::from_secs(30)).send().await?;
-        let status = reply.status().as_u16();
-        Ok::<_, reqwest::Error>((status, reply.bytes().await?))
-    };
-    let (status, body) = block_on(asking).unwrap_or_else(|cause| panic!("no answer from `{url}`: {cause:?}"));
-    (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
 fn wait_quietly(within: Duration, mut is_so: impl FnMut() -> bool) -> bool {

@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod host;
+pub mod http;
 pub mod leftovers;
 pub mod marathon;
 pub mod ocho;

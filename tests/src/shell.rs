@@ -80,11 +80,10 @@ impl Call {
     #[must_use]
     pub fn send(self) -> Reply {
         let url = format!("http://{}/shell", self.portal);
-        let (status, body) = block_on(self.exchange(&url)).unwrap_or_else(|cause| panic!("no answer from `{url}`: {cause:?}"));
-        Reply::read(status, body)
+        block_on(self.exchange(&url)).unwrap_or_else(|cause| panic!("no answer from `{url}`: {cause:?}"))
     }
 
-    async fn exchange(mut self, url: &str) -> reqwest::Result<(u16, String)> {
+    async fn exchange(mut self, url: &str) -> reqwest::Result<Reply> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
         let mut request = client.post(url);
         if !self.parts.is_empty() {
@@ -93,7 +92,8 @@ impl Call {
             request = request.body(multipart(&self.parts));
         }
         let reply = request.headers(self.headers).send().await?;
-        Ok((reply.status().as_u16(), reply.text().await?))
+        let (status, headers) = (reply.status().as_u16(), reply.headers().clone());
+        Ok(Reply::read(status, &headers, reply.text().await?))
     }
 }
 
@@ -116,6 +116,10 @@ fn multipart(parts: &[Part]) -> Vec<u8> {
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
+    /// The run's id, from the header `X-Ocho-Run`; empty where nothing ran.
+    pub run: String,
+    /// The type of its body.
+    pub content_type: String,
     /// Its body as it came.
     pub body: String,
     /// Whether the tool succeeded; false where the body is not the portal's JSON.
@@ -125,11 +129,12 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn read(status: u16, body: String) -> Self {
+    fn read(status: u16, headers: &HeaderMap, body: String) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let json: Value = serde_json::from_str(&body).unwrap_or_default();
         let ok = json["ok"].as_bool().unwrap_or_default();
         let out = json["out"].as_str().unwrap_or_default().to_owned();
-        Self { status, body, ok, out }
+        Self { status, run: text("x-ocho-run"), content_type: text("content-type"), body, ok, out }
     }
 
     /// The output of a run that is expected to succeed.

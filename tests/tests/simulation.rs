@@ -6,7 +6,7 @@ use ocho_core::registration::{CLUSTERS_PATH, NotARegistration, Registration};
 use ocho_tests::pods::Behaviour;
 use ocho_tests::runtime::block_on;
 use ocho_tests::wait::until_so;
-use ocho_tests::{FakeMarathon, PodScript, Pods, RealZooKeeper, marathon, skip};
+use ocho_tests::{FakeMarathon, PodScript, Pods, RealZooKeeper, http, marathon, skip};
 use serde_json::{Value, json};
 use zookeeper_client::Client;
 
@@ -116,7 +116,8 @@ fn the_pretend_marathon_answers_as_told() {
     });
     let url = format!("http://{}/v2/apps", marathon.address());
     assert_eq!(post(&url, Duration::from_secs(5)), Some((409, json!({"message": "locked"}))));
-    assert_eq!(ocho_tests::host::get(&url), (500, Value::Null));
+    let answer = http::request("GET", &url, &[]);
+    assert_eq!((answer.status, answer.json()), (500, Value::Null));
     let seen: Vec<_> = marathon.requests().into_iter().map(|request| (request.method, request.path)).collect();
     assert_eq!(seen, [("POST".into(), "/v2/apps".into()), ("GET".into(), "/v2/apps".into())]);
 }

@@ -13,7 +13,7 @@ impl wasip3::exports::cli::run::Guest for Files {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let done = match words[..] {
             [] => list(Path::new(".")),
-            ["read", file] => fs::read_to_string(file).map(|text| println!("{text}")),
+            ["read", file] => fs::read(file).and_then(|bytes| io::stdout().write_all(&bytes)),
             ["write", file, text] => fs::write(file, text),
             ["many", count] => many(count.parse().map_err(|_| ())?),
             ["fill", bytes] => fill(bytes.parse().map_err(|_| ())?),

@@ -1,0 +1,182 @@
+//! Hostile tools behind the real portal: each limit ends its run with a sentence, and the others go on.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ocho_tests::host::Plan;
+use ocho_tests::programs::guest;
+use ocho_tests::{TestHost, wait};
+
+fn with(guests: &[&str]) -> Plan {
+    guests.iter().fold(TestHost::up(), |plan, name| plan.tool(name, &guest(name)))
+}
+
+#[test]
+fn a_tool_that_loops_for_ever_ends_at_its_cpu_limit_and_others_go_on() {
+    let host = with(&["spin", "hello"]).words(&["--cpu-limit", "1"]).start();
+    let (spun, neighbours) = thread::scope(|scope| {
+        let spins: Vec<_> = (0..3).map(|_| scope.spawn(|| host.shell("spin before"))).collect();
+        let mut neighbours = Vec::new();
+        while !spins.iter().all(thread::ScopedJoinHandle::is_finished) {
+            let started = Instant::now();
+            assert_eq!(host.shell("hello").success(), "hello");
+            neighbours.push(started.elapsed());
+        }
+        (spins.into_iter().map(|spin| spin.join().unwrap()).collect::<Vec<_>>(), neighbours)
+    });
+    for reply in spun {
+        let said = reply.failure();
+        assert!(said.starts_with("before\ntool 'spin' used more than its 1 s of CPU time (revision "), "{said}");
+    }
+    let slowest = neighbours.iter().max().unwrap();
+    assert!(neighbours.len() > 10 && *slowest < Duration::from_millis(500), "{} runs, the slowest {slowest:?}", neighbours.len());
+}
+
+#[test]
+fn a_tool_that_waits_is_not_charged_for_cpu() {
+    // Half a minute of short waits, with a limit far below; the guest's own work is some milliseconds a second.
+    let host = with(&["sleeper"]).words(&["--cpu-limit", "5"]).start();
+    let started = Instant::now();
+    let said = host.shell("sleeper 60 1000").success();
+    assert!(said.starts_with("waited ") && started.elapsed() >= Duration::from_secs(60), "{said}");
+}
+
+#[test]
+fn a_tool_that_waits_too_long_ends_at_its_wall_limit() {
+    let host = with(&["sleeper"]).words(&["--wall-limit", "1"]).start();
+    let started = Instant::now();
+    for line in ["sleeper 100 0", "sleeper 100 200"] {
+        let said = host.shell(line).failure();
+        assert!(said.starts_with("tool 'sleeper' "), "{said}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_tool_that_takes_memory_gets_no_more_than_its_limit() {
+    let host = with(&["hog", "hello"]).words(&["--memory-limit", "32"]).start();
+    let said = host.shell("hog").failure();
+    assert!(said.starts_with("tool 'hog' ran out of its 32 MiB of memory (revision "), "{said}");
+    assert_eq!(host.shell("hog 16").success(), "holds 16 MiB");
+    assert_eq!(host.shell("hello").success(), "hello");
+}
+
+#[test]
+fn a_tool_that_prints_for_ever_is_cut_with_a_note() {
+    let host = with(&["flood"]).words(&["--cpu-limit", "20"]).start();
+    for line in ["flood", "flood --err"] {
+        let reply = host.shell(line);
+        assert!(!reply.ok && reply.body.len() < 40 << 20, "{} bytes", reply.body.len());
+        let note = reply.out.lines().last().unwrap_or_default().to_owned();
+        assert!(note.contains("tool 'flood' ") && note.contains("16 MiB"), "{note}");
+    }
+    let within = host.shell("flood 1000000").success();
+    // 15,625 lines of 64 bytes; the end of the last one is not part of the reply.
+    assert_eq!(within.len(), 999_999);
+}
+
+#[test]
+fn a_trap_is_told_with_revision_and_run() {
+    let host = with(&["trap", "hello"]).start();
+    for (kind, why) in [
+        ("unreachable", "wasm `unreachable` instruction executed"),
+        ("bounds", "out of bounds memory access"),
+        ("stack", "call stack exhausted"),
+    ] {
+        let reply = host.shell(&format!("trap {kind}"));
+        let run = reply.run.clone();
+        assert_eq!(reply.failure(), format!("before\ntool 'trap' trapped: {why} (revision 1, run {run})"));
+    }
+    let panicked = host.shell("trap panic");
+    assert!(panicked.failure().contains("tool 'trap' trapped: "));
+    assert_eq!(host.shell("hello").success(), "hello");
+    wait::until_so("the backtrace in the log", Duration::from_secs(5), || host.log().contains("wasm backtrace"));
+}
+
+#[test]
+fn a_tool_sees_its_own_folder_and_nothing_else() {
+    let host = with(&["files"]).start();
+    let outside = host.home().join("outside");
+    fs::write(&outside, "not for tools").unwrap();
+    for path in ["/etc/passwd", "../outside", "./../../outside", outside.to_str().unwrap(), "/proc/self/environ"] {
+        let said = host.shell(&format!("files read {path}")).failure();
+        assert!(said.starts_with("refused: "), "{path}: {said}");
+        assert!(host.shell(&format!("files write {path} x")).failure().starts_with("refused: "), "{path}");
+    }
+    assert_eq!(fs::read_to_string(&outside).unwrap(), "not for tools");
+}
+
+#[test]
+fn a_tool_that_fills_its_folder_is_ended() {
+    let host = with(&["files"]).start();
+    for (line, limit) in [("files many 1000000", "10000"), ("files fill 8000000000", "256 MiB")] {
+        let said = host.shell(line).failure();
+        assert!(said.starts_with("tool 'files' ") && said.replace(',', "").contains(limit), "{said}");
+    }
+    // What it wrote is gone with it.
+    let left = || fs::read_dir(host.home().join("tmp")).unwrap().count();
+    wait::until_so("the folders to go", Duration::from_secs(5), || left() == 0);
+}
+
+#[test]
+fn a_tool_inherits_nothing_of_the_daemon() {
+    let host = with(&["echo"]).token("s3cret").env("AWS_SECRET_ACCESS_KEY", "leaked").start();
+    let seen = host.shell("echo --environment").success();
+    assert!(!seen.contains("s3cret") && !seen.contains("leaked") && !seen.contains("PATH="), "{seen}");
+    assert!(seen.contains("OCHO_RUN="), "{seen}");
+}
+
+#[test]
+fn exit_codes_make_failures() {
+    let host = with(&["echo"]).start();
+    assert_eq!(host.shell("echo a").success(), "echo\n[a]");
+    for code in ["1", "2", "255"] {
+        assert_eq!(host.shell(&format!("echo a --exit {code}")).failure(), "echo\n[a]");
+    }
+}
+
+#[test]
+fn runs_that_start_runs_go_only_so_deep() {
+    let host = with(&["recurse", "hello"]).words(&["--grant", "recurse=proxy/shell"]).start();
+    assert_eq!(host.shell("recurse start hello").success(), "hello");
+    let said = host.shell("recurse").failure();
+    let depths: Vec<_> = said.lines().filter(|line| line.starts_with("at depth ")).collect();
+    assert_eq!(depths, ["at depth 0", "at depth 1", "at depth 2", "at depth 3", "at depth 4"], "{said}");
+    assert!(said.contains("too-deep") || said.contains("TooDeep"), "{said}");
+    let unknown = host.shell("recurse start nothing").failure();
+    assert!(unknown.contains("NoSuchTool"), "{unknown}");
+}
+
+#[test]
+fn what_was_not_granted_does_not_run() {
+    let host = with(&["recurse"]).start();
+    let said = host.shell("recurse").failure();
+    assert!(said.contains("ocho:proxy/shell") && said.contains("--grant recurse=proxy/shell"), "{said}");
+}
+
+#[test]
+fn runs_that_start_runs_do_not_wait_for_each_other_for_ever() {
+    let host = with(&["recurse", "hello"]).words(&["--grant", "recurse=proxy/shell", "--runs", "2"]).start();
+    let replies: Vec<_> = thread::scope(|scope| {
+        let runs: Vec<_> = (0..6).map(|_| scope.spawn(|| host.shell("recurse start hello"))).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    for reply in replies {
+        assert_eq!(reply.success(), "hello");
+    }
+}
+
+#[test]
+fn a_full_queue_refuses() {
+    let host = with(&["sleeper"]).words(&["--runs", "1", "--wall-limit", "5"]).start();
+    let replies: Vec<_> = thread::scope(|scope| {
+        let runs: Vec<_> = (0..12).map(|_| scope.spawn(|| host.shell("sleeper 1 0"))).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    let refused = replies.iter().filter(|reply| !reply.ok).count();
+    assert!(replies.iter().any(|reply| reply.ok) && refused >= 12 - 1 - 4, "{replies:?}");
+    for reply in replies.iter().filter(|reply| !reply.ok) {
+        assert!(reply.out.contains("try again later"), "{}", reply.out);
+    }
+}
