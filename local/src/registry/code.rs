@@ -27,8 +27,6 @@ pub(super) enum Code {
     NodeExists = -110,
     #[error("the node has children")]
     NotEmpty = -111,
-    #[error("the session has expired")]
-    SessionExpired = -112,
     #[error("not a valid access list")]
     InvalidAcl = -114,
     #[error("authentication failed")]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::{debug, info, warn};
 
-use super::acl::Who;
+use super::acl::{Acl, Who, perms};
 use super::code::Code;
 use super::config::RegistryLimits;
 use super::jute::Reader;
@@ -15,9 +15,9 @@ use super::outbox::Outbox;
 use super::path;
 use super::sessions::{Password, Sessions};
 use super::stats::Stats;
-use super::tree::{Change, Stamp, Tree, TreeLimits};
+use super::tree::{Change, Stamp, Tree, TreeLimits, What};
 use super::watches::{ConnId, Watches};
-use super::wire::{ConnectRequest, ConnectResponse, EventKind, Reply, Request, RequestHeader, Zxid, put_event, put_reply};
+use super::wire::{ConnectRequest, ConnectResponse, EventKind, Reply, Request, RequestHeader, Zxid, op, put_event, put_reply};
 
 /// The time, as the caller sees it.
 #[derive(Clone, Copy, Debug)]
@@ -215,7 +215,8 @@ impl State {
             _ => Next::Continue,
         };
         let outcome = self.execute(now, conn, session, header.op, request);
-        let zxid = self.zxid;
+        // Proofs of identity are answered before anything looks at transactions.
+        let zxid = if header.op == op::AUTH { 0 } else { self.zxid };
         self.reply(conn, |out| put_reply(out, header.xid, zxid, &outcome));
         if outcome == Err(Code::AuthFailed) { Next::Close } else { next }
     }
@@ -274,13 +275,20 @@ impl State {
         for change in changes {
             for event in self.watches.trigger(change) {
                 for conn in &event.to {
-                    self.event(*conn, stamp.zxid, event.kind, &event.path);
+                    if self.may_read(*conn, &event.acl) {
+                        self.event(*conn, stamp.zxid, event.kind, &event.path);
+                    }
                 }
             }
             if let Some(dirty) = &mut self.dirty {
                 dirty.mark(change, &mut self.tree);
             }
         }
+    }
+
+    /// An event says that a node is there, which is not for everybody.
+    fn may_read(&self, conn: ConnId, list: &[Acl]) -> bool {
+        self.conns.get(&conn).is_some_and(|conn| conn.who.check(list, perms::READ).is_ok())
     }
 
     pub(super) fn event(&mut self, conn: ConnId, zxid: Zxid, kind: EventKind, path: &str) {
@@ -324,25 +332,26 @@ enum Opened {
 
 impl Dirty {
     fn mark(&mut self, change: &Change, tree: &mut Tree) {
-        match change {
-            Change::Created { path, .. } => {
+        let path = change.path.as_str();
+        match &change.what {
+            What::Created { .. } => {
                 // A deletion that the store does not know yet: whatever comes, the store must hear of this path.
-                if !self.paths.insert(path.as_str().into()) {
+                if !self.paths.insert(path.into()) {
                     tree.mark_saved(path);
                 }
                 self.mark_parent(path);
             }
-            Change::Deleted { path, node, .. } => {
+            What::Deleted { node, .. } => {
                 // What the store never saw need not be deleted there: nodes that come and go leave nothing.
                 if node.saved {
-                    self.paths.insert(path.as_str().into());
+                    self.paths.insert(path.into());
                 } else {
-                    self.paths.remove(path.as_str());
+                    self.paths.remove(path);
                 }
                 self.mark_parent(path);
             }
-            Change::DataSet { path, .. } | Change::AclSet { path } => {
-                self.paths.insert(path.as_str().into());
+            What::DataSet { .. } | What::AclSet => {
+                self.paths.insert(path.into());
             }
         }
     }

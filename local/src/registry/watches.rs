@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::acl::AclList;
 use super::path;
-use super::tree::Change;
+use super::tree::{Change, What};
 use super::wire::EventKind;
 
 /// Names a connection for as long as the server runs.
@@ -66,11 +67,12 @@ impl Kind {
     }
 }
 
-/// Somebody is to hear of something.
+/// Somebody is to hear of something, if the list allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Event {
     pub(super) kind: EventKind,
     pub(super) path: String,
+    pub(super) acl: AclList,
     pub(super) to: Vec<ConnId>,
 }
 
@@ -144,37 +146,38 @@ impl Watches {
 
     /// What is to be told about a change. Watches that hold once are used up by it.
     pub(super) fn trigger(&mut self, change: &Change) -> Vec<Event> {
-        match change {
-            Change::Created { path, .. } => {
-                let created = self.data.trigger(path, EventKind::Created);
-                vec![event(EventKind::Created, path, created), self.parent_changed(path)]
+        let path = &change.path;
+        match change.what {
+            What::Created { .. } => {
+                let told = self.data.trigger(path, EventKind::Created);
+                vec![event(EventKind::Created, change, told), self.parent_changed(change)]
             }
-            Change::Deleted { path, .. } => {
+            What::Deleted { .. } => {
                 let mut told = self.data.trigger(path, EventKind::Deleted);
                 // Who watches data and children of a node hears once that it is gone.
-                let others = self.children.trigger(path, EventKind::Deleted);
-                told.extend(others);
+                told.extend(self.children.trigger(path, EventKind::Deleted));
                 told.sort_unstable();
                 told.dedup();
-                vec![event(EventKind::Deleted, path, told), self.parent_changed(path)]
+                vec![event(EventKind::Deleted, change, told), self.parent_changed(change)]
             }
-            Change::DataSet { path, .. } => {
+            What::DataSet { .. } => {
                 let told = self.data.trigger(path, EventKind::DataChanged);
-                vec![event(EventKind::DataChanged, path, told)]
+                vec![event(EventKind::DataChanged, change, told)]
             }
-            Change::AclSet { .. } => Vec::new(),
+            What::AclSet => Vec::new(),
         }
     }
 
-    fn parent_changed(&mut self, path: &str) -> Event {
-        let parent = path::parent(path).map_or("/", path::canonical);
-        let told = self.children.trigger(parent, EventKind::ChildrenChanged);
-        event(EventKind::ChildrenChanged, parent, told)
+    fn parent_changed(&mut self, change: &Change) -> Event {
+        let kind = EventKind::ChildrenChanged;
+        let parent = path::parent(&change.path).map_or("/", path::canonical);
+        let to = self.children.trigger(parent, kind);
+        Event { kind, path: parent.to_owned(), acl: change.parent_acl.clone(), to }
     }
 }
 
-fn event(kind: EventKind, path: &str, to: Vec<ConnId>) -> Event {
-    Event { kind, path: path.to_owned(), to }
+fn event(kind: EventKind, change: &Change, to: Vec<ConnId>) -> Event {
+    Event { kind, path: change.path.clone(), acl: change.acl.clone(), to }
 }
 
 /// Watches of one sort, by path and by connection.
@@ -276,24 +279,28 @@ fn remove_member<K, Q, S, R>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tree::Counters;
+    use super::super::acl;
+    use super::super::tree::{Counters, Tree, TreeLimits};
     use super::*;
 
     const ONE: ConnId = ConnId(1);
     const TWO: ConnId = ConnId(2);
 
+    fn change(path: &str, what: What) -> Change {
+        Change { path: path.to_owned(), acl: acl::open(), parent_acl: acl::open(), what }
+    }
+
     fn created(path: &str) -> Change {
-        Change::Created { path: path.to_owned(), parent_before: Counters::default() }
+        change(path, What::Created { parent_before: Counters::default() })
     }
 
     fn data_set(path: &str) -> Change {
-        Change::DataSet { path: path.to_owned(), data_before: None, before: Counters::default() }
+        change(path, What::DataSet { data_before: None, before: Counters::default() })
     }
 
     fn deleted(path: &str) -> Change {
-        let node = super::super::tree::Tree::new(super::super::tree::TreeLimits { nodes: 9, bytes: 999 });
-        let node = Box::new(node.get("/").unwrap().clone());
-        Change::Deleted { path: path.to_owned(), node, parent_before: Counters::default() }
+        let node = Tree::new(TreeLimits { nodes: 9, bytes: 999 }).get("/").unwrap().clone();
+        change(path, What::Deleted { node: Box::new(node), parent_before: Counters::default() })
     }
 
     #[track_caller]

@@ -25,13 +25,31 @@ pub(super) struct TreeLimits {
     pub(super) bytes: usize,
 }
 
-/// A change that was made.
+/// A change that was made to a node.
 #[derive(Clone, Debug)]
-pub(super) enum Change {
-    Created { path: String, parent_before: Counters },
-    Deleted { path: String, node: Box<Node>, parent_before: Counters },
-    DataSet { path: String, data_before: Option<Bytes>, before: Counters },
-    AclSet { path: String },
+pub(super) struct Change {
+    pub(super) path: String,
+    /// Who may hear of it: readers of the node,
+    pub(super) acl: AclList,
+    /// and for its parent's list of children, readers of the parent.
+    pub(super) parent_acl: AclList,
+    pub(super) what: What,
+}
+
+/// What a change was, with what it takes to undo it.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Created { parent_before: Counters },
+    Deleted { node: Box<Node>, parent_before: Counters },
+    DataSet { data_before: Option<Bytes>, before: Counters },
+    AclSet,
+}
+
+impl Change {
+    /// A change that does not touch the parent.
+    fn of_node(path: &str, acl: AclList, what: What) -> Self {
+        Self { path: path.to_owned(), parent_acl: acl.clone(), acl, what }
+    }
 }
 
 /// How a node is to be created.
@@ -60,8 +78,13 @@ impl Tree {
     pub(super) fn new(limits: TreeLimits) -> Self {
         let mut tree = Self { nodes: HashMap::new(), limits, bytes: 0, ephemerals: HashMap::new(), containers: BTreeSet::new() };
         for special in path::SPECIAL {
-            let list = if special == "/zookeeper/config" { acl::read_only() } else { acl::open() };
-            tree.put(special, Node::new(Stamp { zxid: 0, time_ms: 0 }, Some(Bytes::new()), list, Owner::Nobody));
+            tree.put(special, Node::new(Stamp { zxid: 0, time_ms: 0 }, Some(Bytes::new()), acl::open(), Owner::Nobody));
+        }
+        // The one that would describe an ensemble can be read only, since before its first version.
+        if let Some(config) = tree.nodes.get_mut("/zookeeper/config") {
+            config.acl = acl::read_only();
+            config.counters.aversion = -1;
+            tree.bytes += acl::size(&config.acl);
         }
         tree
     }
@@ -164,9 +187,9 @@ impl Tree {
         let node = Node::new(stamp, new.data, acl::shared(acl), new.owner);
         self.check_room(1, path.len() + node.size())?;
         let stat = node.stat();
-        let parent_before = self.count_change(parent_path, stamp, 1)?;
+        let (parent_before, parent_acl) = self.count_change(parent_path, stamp, 1)?;
+        changes.push(Change { path: path.clone(), acl: node.acl.clone(), parent_acl, what: What::Created { parent_before } });
         self.put(&path, node);
-        changes.push(Change::Created { path: path.clone(), parent_before });
         Ok((path, stat))
     }
 
@@ -194,9 +217,11 @@ impl Tree {
 
     /// Deletes what is known to be there and to have no children, whoever asks.
     pub(super) fn remove(&mut self, stamp: Stamp, path: &str, changes: &mut Vec<Change>) -> Result<(), Code> {
-        let parent_before = self.count_change(path::parent(path)?, stamp, 0)?;
+        let (parent_before, parent_acl) = self.count_change(path::parent(path)?, stamp, 0)?;
         let node = self.take(path).ok_or(Code::NoNode)?;
-        changes.push(Change::Deleted { path: path.to_owned(), node: Box::new(node), parent_before });
+        let acl = node.acl.clone();
+        let what = What::Deleted { node: Box::new(node), parent_before };
+        changes.push(Change { path: path.to_owned(), acl, parent_acl, what });
         Ok(())
     }
 
@@ -222,7 +247,8 @@ impl Tree {
         node.counters = Counters { mzxid: stamp.zxid, mtime_ms: stamp.time_ms, version, ..before };
         let data_before = std::mem::replace(&mut node.data, data);
         let stat = node.stat();
-        changes.push(Change::DataSet { path: path.to_owned(), data_before, before });
+        let acl = node.acl.clone();
+        changes.push(Change::of_node(path, acl, What::DataSet { data_before, before }));
         Ok(stat)
     }
 
@@ -247,7 +273,8 @@ impl Tree {
         node.acl = list;
         node.counters.aversion = aversion;
         let stat = node.stat();
-        changes.push(Change::AclSet { path: path.to_owned() });
+        let acl = node.acl.clone();
+        changes.push(Change::of_node(path, acl, What::AclSet));
         Ok(stat)
     }
 
@@ -267,23 +294,24 @@ impl Tree {
     }
 
     fn undo_one(&mut self, change: Change) {
-        match change {
-            Change::Created { path, parent_before } => {
-                self.take(&path);
-                self.restore_parent(&path, parent_before);
+        let path = change.path.as_str();
+        match change.what {
+            What::Created { parent_before } => {
+                self.take(path);
+                self.restore_parent(path, parent_before);
             }
-            Change::Deleted { path, node, parent_before } => {
-                self.put(&path, *node);
-                self.restore_parent(&path, parent_before);
+            What::Deleted { node, parent_before } => {
+                self.put(path, *node);
+                self.restore_parent(path, parent_before);
             }
-            Change::DataSet { path, data_before, before } => {
-                let Some(node) = self.nodes.get_mut(path.as_str()) else { return };
+            What::DataSet { data_before, before } => {
+                let Some(node) = self.nodes.get_mut(path) else { return };
                 self.bytes -= node.size();
                 node.data = data_before;
                 node.counters = before;
                 self.bytes += node.size();
             }
-            Change::AclSet { .. } => {}
+            What::AclSet => {}
         }
     }
 
@@ -294,13 +322,13 @@ impl Tree {
         }
     }
 
-    /// The parent's side of a create or delete; gives what it was before.
-    fn count_change(&mut self, parent: &str, stamp: Stamp, creates: i32) -> Result<Counters, Code> {
+    /// The parent's side of a create or delete; gives what it was before, and who may read it.
+    fn count_change(&mut self, parent: &str, stamp: Stamp, creates: i32) -> Result<(Counters, AclList), Code> {
         let parent = self.find_mut(parent)?;
         let before = parent.counters;
         parent.counters.creates = before.creates.wrapping_add(creates);
         parent.counters.pzxid = stamp.zxid;
-        Ok(before)
+        Ok((before, parent.acl.clone()))
     }
 
     fn take(&mut self, path: &str) -> Option<Node> {

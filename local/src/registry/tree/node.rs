@@ -19,10 +19,16 @@ pub(in crate::registry) enum Owner {
     Session(i64),
 }
 
-/// As the original marks containers in `ephemeral_owner`.
+/// Marks containers among owners; no session has this id.
 const CONTAINER: i64 = i64::MIN;
 
 impl Owner {
+    /// The owner that clients see: a container does not show that it is one.
+    fn shown(self) -> i64 {
+        if let Self::Session(session) = self { session } else { 0 }
+    }
+
+    /// The owner as it is saved.
     pub(in crate::registry) fn number(self) -> i64 {
         match self {
             Self::Nobody => 0,
@@ -107,7 +113,7 @@ impl Node {
             // Creations and deletions: each child that is not there any more was created and deleted.
             cversion: counters.creates.wrapping_mul(2).wrapping_sub(num_children),
             aversion: counters.aversion,
-            ephemeral_owner: self.owner.number(),
+            ephemeral_owner: self.owner.shown(),
             data_length: as_int(self.data_len()),
             num_children,
             pzxid: counters.pzxid,
