@@ -11,6 +11,8 @@ mod refusals;
 mod sse;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

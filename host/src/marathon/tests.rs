@@ -397,7 +397,7 @@ async fn a_stream_that_falls_silent_is_over() {
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        stream.read(&mut [0; 4096]).await.unwrap();
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
         let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nevent: a\ndata: 1\n\n";
         stream.write_all(head).await.unwrap();
         while stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {}
