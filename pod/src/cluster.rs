@@ -21,6 +21,8 @@ pub struct Cluster {
     pub dependencies: BTreeMap<String, Pods>,
     /// The receiver's own number, stable for its life.
     pub seq: PodSeq,
+    /// Key of the pod that leads. Leaders that are original pods do not say.
+    pub leader: Option<String>,
     /// Which leader asks, and for which topology. Leaders that are original pods do not say.
     pub generation: Option<Generation>,
 }
@@ -75,7 +77,8 @@ impl Cluster {
         let own = pods.get(&key).ok_or_else(|| NotACluster::NotAmongThem(key.clone()))?;
         let seq = seq_of(own).ok_or_else(|| NotACluster::NoSeq(key.clone()))?;
         let generation = body.get("generation").and_then(Generation::read);
-        Ok(Self { key, pods, dependencies, seq, generation })
+        let leader = body.get("leader").and_then(Value::as_str).map(str::to_owned);
+        Ok(Self { key, pods, dependencies, seq, leader, generation })
     }
 
     /// Rank of the receiver among the keys, from 0. Keys are random, so this says nothing about age.

@@ -9,9 +9,11 @@
 
 pub mod agent;
 pub mod cluster;
+mod command;
 pub mod control;
 mod coordinator;
 pub mod dependency;
+pub mod description;
 pub mod environment;
 pub mod face;
 pub mod generation;

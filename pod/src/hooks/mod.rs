@@ -1,6 +1,8 @@
 //! What is particular to a pod: the hooks that its author provides, and ready-made ones.
 
+pub(crate) mod described;
 mod plain;
+mod question;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::cluster::Cluster;
 
+pub use described::DescribedHooks;
 pub use plain::PlainHooks;
 
 /// Why a hook failed, in one sentence.

@@ -30,7 +30,7 @@ impl Hooks for PlainHooks {
 }
 
 /// The pod's place in its cluster, as variables.
-fn place(cluster: &Cluster) -> BTreeMap<String, String> {
+pub(super) fn place(cluster: &Cluster) -> BTreeMap<String, String> {
     [
         ("OCHO_POD_KEY", cluster.key.clone()),
         ("OCHO_POD_SEQ", cluster.seq.to_string()),

@@ -238,9 +238,11 @@ impl Term<'_> {
         let (pods, _) = self.present();
         let dependencies = self.topology.as_ref().map(|topology| topology.dependencies.clone()).unwrap_or_default();
         let generation = Generation { epoch: self.lead.epoch, run: self.run };
+        let leader = self.leader.key.clone();
         self.show_configuring(pods.len());
         let settings = self.leader.run_settings();
-        let mut running = Run { pods: pods.clone(), dependencies: dependencies.clone(), generation }.configure(&settings).boxed();
+        let mut running =
+            Run { pods: pods.clone(), dependencies: dependencies.clone(), generation, leader }.configure(&settings).boxed();
         let mut seen = None;
         let outcome = loop {
             tokio::select! {
@@ -324,7 +326,8 @@ impl Term<'_> {
         let dependencies = self.topology.as_ref().map(|topology| topology.dependencies.clone()).unwrap_or_default();
         let key = self.leader.key.clone();
         let seq = pods.get(&key).and_then(crate::cluster::seq_of);
-        self.configured = seq.map(|seq| Cluster { key, pods, dependencies, seq, generation: None });
+        let leader = Some(key.clone());
+        self.configured = seq.map(|seq| Cluster { key, pods, dependencies, seq, leader, generation: None });
         self.probe_due = self.leader.probe.is_some().then(Instant::now);
     }
 

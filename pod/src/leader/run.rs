@@ -36,6 +36,8 @@ pub(crate) struct Run {
     pub(crate) pods: Pods,
     pub(crate) dependencies: BTreeMap<String, Pods>,
     pub(crate) generation: Generation,
+    /// Key of the leader.
+    pub(crate) leader: String,
 }
 
 /// What came of it.
@@ -134,8 +136,8 @@ impl Run {
     /// The body up to the receiver's key, which is all that differs.
     fn common_body(&self) -> String {
         let [dependencies, pods] = [ocho_core::json::to_line(&self.dependencies), ocho_core::json::to_line(&self.pods)];
-        let generation = self.generation.to_json();
-        format!("{{\"dependencies\": {dependencies}, \"pods\": {pods}, \"generation\": {generation}, ")
+        let (generation, leader) = (self.generation.to_json(), Value::from(self.leader.as_str()));
+        format!("{{\"dependencies\": {dependencies}, \"pods\": {pods}, \"generation\": {generation}, \"leader\": {leader}, ")
     }
 }
 

@@ -12,8 +12,9 @@ use tokio::process::{Child, Command as TokioCommand};
 use tokio::time::{sleep, timeout};
 use tracing::{Level, warn};
 
+use crate::command::prepare;
 use crate::environment::Variables;
-use crate::hooks::{Command, Launch};
+use crate::hooks::Launch;
 use crate::log::Log;
 
 /// After the first process of a group has ended, the others get this long before they are killed.
@@ -62,7 +63,7 @@ pub(crate) enum Ending {
 impl Process {
     /// Starts what `launch` says. With `log`, both outputs go there line by line, else they are the pod's own.
     pub(crate) fn spawn(launch: &Launch, variables: &Variables, log: Option<&Log>) -> io::Result<Self> {
-        let mut command = command(&launch.command)?;
+        let mut command = prepare(&launch.command);
         command.env_clear().envs(variables).envs(&launch.variables).process_group(0);
         if let Some(folder) = &launch.folder {
             command.current_dir(folder);
@@ -157,22 +158,6 @@ fn exit(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),
         (None, signal) => Exit::Signal(signal.unwrap_or(0)),
-    }
-}
-
-fn command(command: &Command) -> io::Result<TokioCommand> {
-    match command {
-        Command::Words(words) => {
-            let (program, arguments) = words.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
-            let mut command = TokioCommand::new(program);
-            command.args(arguments);
-            Ok(command)
-        }
-        Command::Shell(line) => {
-            let mut command = TokioCommand::new("/bin/sh");
-            command.arg("-c").arg(line);
-            Ok(command)
-        }
     }
 }
 

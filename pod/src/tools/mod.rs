@@ -1,5 +1,6 @@
 //! Tools that `/exec` runs inside the pod.
 
+mod command;
 mod shell;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,9 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::command::{ErrandError, Finished};
+
+pub use command::CommandTool;
 pub use shell::Shell;
 
 /// What a tool has to say.
@@ -23,6 +27,23 @@ pub struct Output {
     /// The same of the error stream, where there is one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stderr: Vec<String>,
+}
+
+impl Output {
+    /// What a command left.
+    pub(crate) fn of(ended: Result<Finished, ErrandError>) -> Self {
+        let lines = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect::<Vec<_>>();
+        match ended {
+            Ok(finished) => {
+                let mut stdout = lines(&finished.stdout);
+                if finished.cut {
+                    stdout.push("[the output is longer than this and was cut]".to_owned());
+                }
+                Self { code: finished.code, stdout, stderr: lines(&finished.stderr) }
+            }
+            Err(error) => Self { code: 1, stdout: vec![format!("unexpected failure -> {error}")], stderr: Vec::new() },
+        }
+    }
 }
 
 /// A tool. One value serves all requests, several at a time.
