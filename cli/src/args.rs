@@ -46,8 +46,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Cli(CliArguments),
-    /// Print the version
-    Version,
+    Version(VersionArguments),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  ocho completions bash > ~/.local/share/bash-completion/completions/ocho")]
     Completions {
@@ -58,11 +57,27 @@ pub(crate) enum Command {
 
 /// Run commands on a host, one by one at a prompt, or a single one
 #[derive(Debug, Args)]
-#[command(override_usage = "ocho cli [HOST] [COMMAND]...", after_help = format!("{CLI_EXAMPLES}\n\n{EXIT_CODES}"))]
+#[command(override_usage = "ocho cli [OPTIONS] [HOST] [COMMAND]...", after_help = format!("{CLI_EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct CliArguments {
+    /// Print one JSON object for each command: version, ok, exit_code, elapsed_ms, out, err, run
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Speak the protocol of the original's portal: `/shell`, and a signature over the command line alone
+    #[arg(long, env = "OCHO_COMPAT", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
+    pub(crate) compat: bool,
     /// `<name or address>[:<port>]` of the host, then the command: everything after the host is its own
     #[arg(trailing_var_arg = true, value_name = "HOST [COMMAND]")]
     pub(crate) words: Vec<std::ffi::OsString>,
+}
+
+/// Print the version, and that of a host
+#[derive(Debug, Args)]
+pub(crate) struct VersionArguments {
+    /// Ask this host too; without it the one in $OCHOPOD_PROXY, if set
+    pub(crate) host: Option<std::ffi::OsString>,
+    /// Print a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The help of `ocho cli`, as `ocho cli help` prints it.

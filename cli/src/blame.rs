@@ -53,7 +53,8 @@ impl Failure {
             Self::Target(_) => Blame::Config,
             Self::Line(_) | Self::Cancelled => Blame::User,
             Self::Upload(UploadError::Spool(_)) | Self::Machine { .. } | Self::Call(CallError::Setup(_)) => Blame::Host,
-            Self::Upload(_) => Blame::User,
+            Self::Upload(_) | Self::Call(CallError::NoSuchTool { .. } | CallError::BrokenTool { .. }) => Blame::User,
+            Self::Call(CallError::Denied { .. }) => Blame::Config,
             Self::Call(_) => Blame::Remote,
         }
     }
@@ -75,6 +76,11 @@ impl Failure {
             }
             Self::Call(CallError::Busy { .. }) => "all its places are taken: try again in a moment",
             Self::Call(CallError::Failed { .. }) => "the log of the host tells why",
+            Self::Call(CallError::Denied { .. }) => "set $OCHOPOD_TOKEN to the token that the host was started with",
+            Self::Call(CallError::NoSuchTool { .. }) => "`help` shows the tools",
+            Self::Call(CallError::Older { .. }) => {
+                "an older host: `--compat` before its name; else see whether this is the port of the portal (9000 if not given)"
+            }
             Self::Call(CallError::NotAPortal { .. }) => "see whether this is the port of the portal (9000 if not given)",
             _ => return None,
         })

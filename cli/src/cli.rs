@@ -9,10 +9,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::args::CliArguments;
 use crate::blame::Failure;
-use crate::client::Client;
+use crate::client::{Client, HostVersion, Scheme};
 use crate::command::{Line, LineError};
 use crate::prompt;
-use crate::runner::{Interrupt, Runner};
+use crate::runner::{Format, Interrupt, Runner};
 use crate::screen::Screen;
 use crate::target::{Target, TargetError};
 
@@ -23,19 +23,31 @@ pub(crate) fn run(arguments: &CliArguments, screen: Screen) -> Result<ExitCode, 
         return screen.result(&crate::args::cli_help()).map(|()| ExitCode::SUCCESS);
     }
     let (target, words) = target_and_words(proxy, &arguments.words)?;
-    let client = Client::new(target, token()?)?;
-    if !words.is_empty() {
-        let runner = Runner { client, screen, interrupt: Interrupt::Program };
-        let line = line_of(words);
-        return Ok(one_thread()?.block_on(runner.run(line)).into());
+    let client = Client::new(target, token()?, scheme(arguments.compat))?;
+    let at_prompt = words.is_empty() && io::stdin().is_terminal();
+    let interrupt = if at_prompt { Interrupt::Command } else { Interrupt::Program };
+    let format = if arguments.json { Format::Json } else { Format::People };
+    let runner = Runner { client, screen, interrupt, format };
+    if at_prompt {
+        return prompt::converse(&runner, &with_background()?);
     }
-    if io::stdin().is_terminal() {
-        let runner = Runner { client, screen, interrupt: Interrupt::Command };
-        prompt::converse(&runner, &with_background()?)
-    } else {
-        let runner = Runner { client, screen, interrupt: Interrupt::Program };
-        prompt::follow_lines(&runner, &one_thread()?, &mut io::stdin().lock())
+    let runtime = one_thread()?;
+    if words.is_empty() {
+        return prompt::follow_lines(&runner, &runtime, &mut io::stdin().lock());
     }
+    Ok(runtime.block_on(runner.run(line_of(words))).into())
+}
+
+/// Asks a host what it is.
+pub(crate) fn host_version(host: Option<&OsString>) -> Result<Option<(String, HostVersion)>, Failure> {
+    let target = match (host, std::env::var_os("OCHOPOD_PROXY")) {
+        (Some(host), _) => Target::parse(&host.to_string_lossy())?,
+        (None, Some(proxy)) => target_and_words(Some(proxy), &[])?.0,
+        (None, None) => return Ok(None),
+    };
+    let client = Client::new(target, token()?, Scheme::Whole)?;
+    let version = one_thread()?.block_on(client.version())?;
+    Ok(Some((client.target().label().to_owned(), version)))
 }
 
 /// The host from `$OCHOPOD_PROXY`, and then every word belongs to the command; else from the first word.
@@ -57,6 +69,10 @@ fn without_separator(words: &[OsString]) -> &[OsString] {
         Some((first, rest)) if first == "--" => rest,
         _ => words,
     }
+}
+
+fn scheme(compat: bool) -> Scheme {
+    if compat { Scheme::Line } else { Scheme::Whole }
 }
 
 fn token() -> Result<Option<Token>, TargetError> {

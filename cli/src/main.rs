@@ -13,6 +13,7 @@ mod runner;
 mod screen;
 mod target;
 mod upload;
+mod version;
 
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     let screen = Screen::detect();
     let done = match Arguments::parse().command {
         Command::Cli(arguments) => cli::run(&arguments, screen),
-        Command::Version => screen.result(&format!("ocho {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS),
+        Command::Version(arguments) => version::run(&arguments, screen),
         Command::Completions { shell } => screen.result(&completions(shell)).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|failure| {

@@ -79,7 +79,7 @@ impl Catalog {
 
     async fn ask(&self, line: &str) -> Option<String> {
         let line = Line::parse(line).ok()?;
-        let reply = tokio::time::timeout(ASK_LIMIT, self.client.run(&line, None, false)).await.ok()?.ok()?;
+        let reply = tokio::time::timeout(ASK_LIMIT, self.client.shell(&line, None, false)).await.ok()?.ok()?;
         reply.ok.then_some(reply.out)
     }
 

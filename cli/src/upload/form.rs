@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 
 use ocho_core::signature::hex;
+use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
 
 use super::watch::{Cancel, Progress, Watched};
@@ -19,6 +20,8 @@ const LIMIT_BYTES: u64 = 1 << 30;
 pub(crate) struct Body {
     pub(crate) content_type: String,
     pub(crate) length_bytes: u64,
+    /// What the signature covers.
+    pub(crate) sha256: [u8; 32],
     spool: SpooledTempFile,
 }
 
@@ -81,12 +84,14 @@ pub(super) struct Sink {
     spool: SpooledTempFile,
     length_bytes: u64,
     limit_bytes: u64,
+    digest: Sha256,
     failure: Option<UploadError>,
 }
 
 impl Sink {
     fn new(limit_bytes: u64) -> Self {
-        Self { spool: SpooledTempFile::new(IN_MEMORY_BYTES), length_bytes: 0, limit_bytes, failure: None }
+        let spool = SpooledTempFile::new(IN_MEMORY_BYTES);
+        Self { spool, length_bytes: 0, limit_bytes, digest: Sha256::new(), failure: None }
     }
 
     fn failure(&mut self) -> Option<UploadError> {
@@ -96,7 +101,7 @@ impl Sink {
     fn into_body(mut self, boundary: &str) -> Result<Body, UploadError> {
         self.spool.flush().and_then(|()| self.spool.rewind()).map_err(UploadError::Spool)?;
         let content_type = format!("multipart/form-data; boundary={boundary}");
-        Ok(Body { content_type, length_bytes: self.length_bytes, spool: self.spool })
+        Ok(Body { content_type, length_bytes: self.length_bytes, sha256: self.digest.finalize().into(), spool: self.spool })
     }
 }
 
@@ -109,6 +114,7 @@ impl Write for Sink {
         match self.spool.write(bytes) {
             Ok(written) => {
                 self.length_bytes += written as u64;
+                self.digest.update(&bytes[..written]);
                 Ok(written)
             }
             Err(error) => {

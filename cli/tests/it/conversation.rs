@@ -1,6 +1,6 @@
 //! The prompt, and lists of lines on standard input.
 
-use crate::portal::{Answer, Portal, Received};
+use crate::portal::{Answer, Portal, Received, STARTED};
 use crate::program::User;
 use crate::terminal::Terminal;
 
@@ -8,12 +8,18 @@ fn tools(received: &Received) -> Answer {
     match received.line.as_str() {
         "help" => Answer::ok("available commands -> deploy, grep, help, ls"),
         "wait" => Answer::Never,
+        "slow" => {
+            Answer::Events(vec![Some(STARTED), Some(r#"{"event":"err","text":"1 of 3 pods\n"}"#), None, Some(OUT), Some(GOOD)])
+        }
         "bad" => Answer::failed("unknown command"),
         "broken" => Answer::raw(500, ""),
         "paint" => Answer::ok("\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}"),
         line => Answer::ok(&format!("<{line}>")),
     }
 }
+
+const OUT: &str = r#"{"event":"out","text":"3 pods"}"#;
+const GOOD: &str = r#"{"event":"ended","ok":true,"exit_code":0,"elapsed_ms":5,"truncated":false}"#;
 
 struct Talk {
     portal: Portal,
@@ -91,6 +97,20 @@ fn ctrl_c_cancels_a_command_and_leaves_at_an_empty_prompt() {
     talk.terminal.types("\x03");
     talk.terminal.ends_with(0);
     assert!(!talk.portal.lines().contains(&"typed".to_owned()));
+}
+
+#[test]
+fn a_run_is_shown_as_it_happens_and_can_be_cancelled_midway() {
+    let mut talk = talk(&User::new());
+    let prompt = talk.prompt.clone();
+    talk.terminal.types("slow\r").sees(|screen| screen.contains("1 of 3 pods"));
+    talk.portal.go_on();
+    talk.terminal.sees(|screen| screen.contains("3 pods\n")).stands_at(&prompt);
+    talk.portal.wait_for_abandoned(1);
+    talk.terminal.types("slow\r").sees(|screen| screen.matches("1 of 3 pods").count() == 2);
+    talk.terminal.types("\x03").sees(|screen| screen.contains("error: cancelled")).stands_at(&prompt);
+    talk.portal.wait_for_abandoned(2);
+    talk.leaves();
 }
 
 #[test]

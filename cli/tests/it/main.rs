@@ -5,6 +5,7 @@ mod help;
 mod one_shot;
 mod portal;
 mod program;
+mod runs;
 mod terminal;
 mod trouble;
 mod uploads;

@@ -79,29 +79,58 @@ fn q52_output_is_utf8_byte_for_byte() {
 }
 
 #[test]
-fn the_line_is_signed_with_the_token() {
+fn the_whole_request_is_signed_with_the_token() {
     let portal = Portal::echo();
     let host = portal.host();
-    User::new().with("OCHOPOD_TOKEN", "my cool secret token").ocho(&["cli", &host, "ls", "-j"]);
-    User::new().with("OCHOPOD_TOKEN", "").ocho(&["cli", &host, "ls"]);
-    User::new().with("OCHOPOD_TOKEN", "secret").ocho(&["cli", &host, "  grep  *web* -j "]);
-    let signatures: Vec<_> = portal.received().into_iter().map(|received| received.signature).collect();
-    assert_eq!(
-        signatures,
-        [
-            Some("sha1=453f91e3c21754ffe84db17140d3391631c730ac".to_owned()),
-            None,
-            Some("sha1=43fb69e708a0fda87c8906a9c51f072cdac170a2".to_owned()),
-        ]
-    );
+    let user = User::new().with("OCHOPOD_TOKEN", "my cool secret token").has("web.yml", "cluster: web");
+    assert_eq!(user.ocho(&["cli", &host, "ls", "-j"]).code, 0);
+    assert_eq!(user.ocho(&["cli", &host, "help"]).code, 0);
+    assert_eq!(user.ocho(&["cli", &host, "grep", "é😀"]).out, "grep 'é😀'\n");
+    assert_eq!(user.ocho(&["cli", &host, "deploy", "web.yml"]).out, "deploy web.yml web.yml\n");
+    assert_eq!(user.ocho(&["version", &host]).code, 0);
+    let received = portal.received();
+    let paths: Vec<&str> = received.iter().map(|received| received.path.as_str()).collect();
+    assert_eq!(paths, ["/v1/runs", "/shell", "/v1/runs", "/v1/runs", "/v1/host"]);
+    for request in &received {
+        assert!(request.is_signed_whole_with("my cool secret token"), "{request:?}");
+        assert!(!request.is_signed_whole_with("another"), "{request:?}");
+        assert_eq!(request.signature, None, "the weaker signature would give away what the stronger one protects");
+    }
 }
 
 #[test]
-fn a_line_beyond_ascii_is_signed_and_sent_as_utf8() {
+fn nothing_is_signed_without_a_token() {
     let portal = Portal::echo();
-    let ran = User::new().with("OCHOPOD_TOKEN", "secret").ocho(&["cli", &portal.host(), "grep", "é😀"]);
-    assert_eq!(ran.out, "grep 'é😀'\n");
-    assert!(portal.received()[0].signature.as_ref().is_some_and(|signature| signature.len() == 45));
+    User::new().with("OCHOPOD_TOKEN", "").ocho(&["cli", &portal.host(), "ls"]);
+    User::new().ocho(&["cli", "--compat", &portal.host(), "ls"]);
+    for request in portal.received() {
+        assert!(request.signature.is_none() && !request.is_signed_whole_with("x"), "{request:?}");
+    }
+}
+
+#[test]
+fn an_old_host_gets_the_old_protocol_when_told() {
+    let portal = Portal::start(|received| match received.path.as_str() {
+        "/shell" => Answer::ok(&received.line),
+        _ => Answer::raw(404, "<html>Not Found"),
+    });
+    let host = portal.host();
+    let user = |secret| User::new().with("OCHOPOD_TOKEN", secret);
+    assert_eq!(user("my cool secret token").ocho(&["cli", "--compat", &host, "ls", "-j"]).out, "ls -j\n");
+    assert_eq!(user("secret").with("OCHO_COMPAT", "1").ocho(&["cli", &host, "  grep  *web* -j "]).out, "grep  *web* -j\n");
+    let signatures: Vec<_> = portal.received().into_iter().map(|received| received.signature.unwrap()).collect();
+    assert_eq!(signatures, ["sha1=453f91e3c21754ffe84db17140d3391631c730ac", "sha1=43fb69e708a0fda87c8906a9c51f072cdac170a2"]);
+
+    let untold = user("secret").ocho(&["cli", &host, "ls"]);
+    assert_eq!(untold.code, 3);
+    assert_eq!(
+        untold.err,
+        format!(
+            "error: `{host}` does not speak the protocol of this `ocho`: <html>Not Found\n\
+             hint: an older host: `--compat` before its name; else see whether this is the port of the portal (9000 if not given)\n"
+        )
+    );
+    assert_eq!(portal.received().last().unwrap().signature, None);
 }
 
 #[test]
@@ -122,10 +151,28 @@ fn a_closed_pipe_ends_quietly() {
 }
 
 #[test]
-fn version_and_completions() {
+fn versions() {
+    let portal = Portal::echo();
+    let (user, host, ours) = (User::new(), portal.host(), env!("CARGO_PKG_VERSION"));
+    assert_eq!(user.ocho(&["version"]).out, format!("ocho {ours}\n"));
+    assert_eq!(user.ocho(&["version", &host]).out, format!("ocho {ours}\nochod 9.8.7 on {host} (contract 0.1)\n"));
+    assert_eq!(
+        user.ocho(&["version", "--json", &host]).out,
+        format!(
+            "{{\"version\": 1, \"ocho\": \"{ours}\", \"host\": {{\"name\": \"{host}\", \"ochod\": \"9.8.7\", \"contract\": \"0.1\"}}}}\n"
+        )
+    );
+    assert_eq!(User::new().with("OCHOPOD_PROXY", &host).ocho(&["version"]).out.lines().count(), 2);
+    drop(portal);
+    let gone = user.ocho(&["version", &host]);
+    assert_eq!((gone.code, gone.out), (3, format!("ocho {ours}\n")));
+    let gone = user.ocho(&["version", "--json", &host]);
+    assert!(gone.code == 3 && gone.out.contains("\"error\": \"i/o failure"), "{gone:?}");
+}
+
+#[test]
+fn completions_of_shells() {
     let user = User::new();
-    let version = user.ocho(&["version"]);
-    assert_eq!((version.code, version.out), (0, format!("ocho {}\n", env!("CARGO_PKG_VERSION"))));
     for shell in ["bash", "zsh", "fish"] {
         let script = user.ocho(&["completions", shell]);
         assert!(script.code == 0 && script.out.contains("ocho"), "{shell}: {script:?}");

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::portal::{Answer, Portal};
+use crate::portal::{Answer, Portal, STARTED};
 use crate::program::{Ran, User};
 
 #[track_caller]
@@ -46,6 +46,11 @@ fn answers_that_are_not_a_portals() {
         "page" => Answer::raw(200, "<html>"),
         "shape" => Answer::raw(200, "{\"ok\": 1}"),
         "gone" => Answer::raw(404, ""),
+        "mute" => Answer::Events(vec![]),
+        "cut" => Answer::Events(vec![Some(STARTED), Some(r#"{"event":"out","text":"half"}"#)]),
+        "lost" => Answer::Events(vec![Some(STARTED), Some("}{")]),
+        "token" => Answer::problem(401, "denied", "SHA256 signature mismatch (check your token)"),
+        "tool" => Answer::problem(409, "broken-tool", "tool `tool` cannot run: it imports `x`"),
         "away" => Answer::raw(302, ""),
         _ => Answer::raw(403, "not\u{1b}[2J you"),
     });
@@ -57,8 +62,37 @@ fn answers_that_are_not_a_portals() {
     let other_port = "hint: see whether this is the port of the portal (9000 if not given)";
     says("page", &format!("error: `HOST` answered something else than a portal does: <html>\n{other_port}"));
     says("shape", &format!("error: `HOST` answered something else than a portal does: {{\"ok\": 1}}\n{other_port}"));
-    says("gone", &format!("error: `HOST` answered something else than a portal does\n{other_port}"));
-    says("away", &format!("error: `HOST` answered something else than a portal does\n{other_port}"));
+    says(
+        "gone",
+        "error: `HOST` does not speak the protocol of this `ocho`\n\
+         hint: an older host: `--compat` before its name; else see whether this is the port of the portal (9000 if not given)",
+    );
+    let may_have_run = "hint: the command may have run: look with `ls` or `grep` before you repeat it";
+    let cut = format!(
+        "error: i/o failure: the connection to `HOST` broke before it answered: the answer stops in the middle\n{may_have_run}"
+    );
+    says("mute", &format!("error: `HOST` answered something else than a portal does\n{other_port}"));
+    says("lost", &format!("error: `HOST` answered something else than a portal does: }}{{\n{other_port}"));
+    let half = user.ocho(&["cli", &host, "cut"]);
+    assert_eq!((half.code, half.out.as_str(), half.err.trim_end()), (3, "half\n", cut.replace("HOST", &host).as_str()));
+    check(
+        user.ocho(&["cli", &host, "token"]),
+        2,
+        &format!(
+            "error: `{host}` does not know the caller (HTTP 401): SHA256 signature mismatch (check your token)\n\
+             hint: set $OCHOPOD_TOKEN to the token that the host was started with"
+        ),
+    );
+    check(
+        user.ocho(&["cli", &host, "tool"]),
+        1,
+        &format!("error: `{host}` cannot run the tool: tool `tool` cannot run: it imports `x`"),
+    );
+    says(
+        "away",
+        "error: `HOST` does not speak the protocol of this `ocho`\n\
+         hint: an older host: `--compat` before its name; else see whether this is the port of the portal (9000 if not given)",
+    );
     says("other", "error: `HOST` refused the request (HTTP 403): not[2J you");
 }
 

@@ -42,9 +42,8 @@ fn a_definition_goes_under_its_last_name() {
     let files: Vec<_> =
         received.parts.iter().map(|part| (part.name.as_str(), part.file_name.as_str(), &part.bytes[..])).collect();
     assert_eq!(files, [("web.yml", "web.yml", &b"cluster: web"[..]), ("extra.yml", "extra.yml", b"x: 1")]);
-    // The signature is over the line as it is sent.
-    let token = ocho_core::signature::Token::new("secret").unwrap();
-    assert!(token.verify(received.line.as_bytes(), received.signature.unwrap().as_bytes()));
+    // The signature is over the line as it is sent, and over the files.
+    assert!(received.is_signed_whole_with("secret"));
 }
 
 #[test]
@@ -111,13 +110,14 @@ fn what_cannot_be_read_is_named() {
 #[test]
 fn a_large_file_is_streamed_from_the_disk() {
     let portal = Portal::echo();
-    let user = User::new();
+    let user = User::new().with("OCHOPOD_TOKEN", "secret");
     let block: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
     let large = block.repeat(20);
     std::fs::write(user.home().join("large.bin"), &large).unwrap();
     let ran = user.ocho(&["cli", &portal.host(), "mine", "./large.bin"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert!(parts(&portal)[0].bytes == large, "the bytes changed on their way");
+    assert!(portal.received()[0].is_signed_whole_with("secret"));
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! What the user sees: results on standard output, everything else on standard error.
+
+mod harmless;
+mod output;
+
+use std::io::{self, IsTerminal, Write};
+
+use nu_ansi_term::{Color, Style};
+
+use crate::blame::Failure;
+use harmless::Harmless;
+pub(crate) use output::{Output, Reader};
+
+/// Where things are printed, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    out_is_terminal: bool,
+    err_is_terminal: bool,
+    colour: bool,
+}
+
+impl Screen {
+    /// Looks at the two streams and at `NO_COLOR` and `TERM`.
+    pub(crate) fn detect() -> Self {
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self {
+            out_is_terminal: io::stdout().is_terminal(),
+            err_is_terminal: io::stderr().is_terminal(),
+            colour: !no_colour && !dumb,
+        }
+    }
+
+    /// Whether somebody watches standard error, so that progress has a reader.
+    pub(crate) fn shows_progress(self) -> bool {
+        self.err_is_terminal
+    }
+
+    /// Whether text on a terminal has colours.
+    pub(crate) fn has_colour(self) -> bool {
+        self.colour
+    }
+
+    /// What a run prints goes through here.
+    pub(crate) fn output(self) -> Output {
+        Output::new(self.out_is_terminal, self.err_is_terminal, self.colour)
+    }
+
+    /// Prints a result and ends its line. Nothing if it is empty.
+    pub(crate) fn result(self, text: &str) -> Result<(), Failure> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut output = self.output();
+        output.out(text)?;
+        output.out("\n")?;
+        output.end()?;
+        Ok(())
+    }
+
+    /// Prints why something did not work, and what to do.
+    pub(crate) fn problem(self, failure: &Failure) {
+        self.error(&failure.chain());
+        if let Some(hint) = failure.hint() {
+            self.hint(hint);
+        }
+    }
+
+    /// Prints why something did not work.
+    pub(crate) fn error(self, text: &str) {
+        self.message("error", Color::Red, text);
+    }
+
+    /// Prints a piece of advice.
+    pub(crate) fn hint(self, text: &str) {
+        self.message("hint", Color::Cyan, text);
+    }
+
+    /// Prints a piece of advice where a person looks at the results.
+    pub(crate) fn hint_if_watched(self, text: &str) {
+        if self.out_is_terminal {
+            self.hint(text);
+        }
+    }
+
+    /// Prints a line that belongs to the conversation, not to the result.
+    pub(crate) fn note(self, text: &str) {
+        // Nobody is left to tell it to when standard error is closed.
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    fn message(self, label: &str, colour: Color, text: &str) {
+        let style = if self.colour && self.err_is_terminal { colour.bold() } else { Style::new() };
+        self.note(&format!("{}: {}", style.paint(label), Harmless::whole(text, false)));
+    }
+}

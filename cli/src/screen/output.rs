@@ -1,0 +1,88 @@
+//! What a tool prints, as it prints it.
+
+use std::io::{self, ErrorKind, Write};
+
+use super::harmless::Harmless;
+use crate::blame::Failure;
+
+/// Whether somebody still reads standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    There,
+    /// `| head` has seen enough. That is no failure.
+    Gone,
+}
+
+/// The two streams of one run: byte for byte on a pipe, without tricks on a terminal.
+#[derive(Debug)]
+pub(crate) struct Output {
+    out: Channel,
+    err: Channel,
+}
+
+#[derive(Debug)]
+struct Channel {
+    /// Only a terminal needs one.
+    filter: Option<Harmless>,
+    /// The text so far ends within a line.
+    within_line: bool,
+    /// Anything was printed.
+    used: bool,
+}
+
+impl Output {
+    pub(super) fn new(out_is_terminal: bool, err_is_terminal: bool, colour: bool) -> Self {
+        let channel =
+            |is_terminal: bool| Channel { filter: is_terminal.then(|| Harmless::new(colour)), within_line: false, used: false };
+        Self { out: channel(out_is_terminal), err: channel(err_is_terminal) }
+    }
+
+    /// Prints some standard output of the tool.
+    pub(crate) fn out(&mut self, text: &str) -> Result<Reader, Failure> {
+        write(&mut io::stdout().lock(), &self.out.take(text))
+    }
+
+    /// Prints some standard error of the tool.
+    pub(crate) fn err(&mut self, text: &str) {
+        // Nobody is left to tell it to when standard error is closed.
+        let _ = write(&mut io::stderr().lock(), &self.err.take(text));
+    }
+
+    /// Whether the tool printed anything at all.
+    pub(crate) fn is_unused(&self) -> bool {
+        !self.out.used && !self.err.used
+    }
+
+    /// Ends the last lines, so that what comes next begins a new one.
+    pub(crate) fn end(&mut self) -> Result<Reader, Failure> {
+        let _ = write(&mut io::stderr().lock(), &self.err.end());
+        write(&mut io::stdout().lock(), &self.out.end())
+    }
+}
+
+impl Channel {
+    fn take(&mut self, text: &str) -> String {
+        let shown = self.filter.as_mut().map_or_else(|| text.to_owned(), |filter| filter.push(text));
+        self.used |= !text.is_empty();
+        if let Some(last) = text.chars().last() {
+            self.within_line = last != '\n';
+        }
+        shown
+    }
+
+    fn end(&mut self) -> String {
+        let mut shown = self.filter.as_mut().map(Harmless::finish).unwrap_or_default();
+        if std::mem::take(&mut self.within_line) {
+            shown.push('\n');
+        }
+        shown
+    }
+}
+
+fn write(stream: &mut impl Write, text: &str) -> Result<Reader, Failure> {
+    match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(cause) => Err(Failure::Machine { what: "cannot write to standard output", cause }),
+    }
+}
