@@ -1,15 +1,20 @@
 //! The daemon `ochod`: faces, runs, the tool store, and the clients of the outside systems.
 //!
-//! From the top floor down, and each room uses only rooms below it: [`config`] and [`daemon`]; the faces [`portal`],
+//! From the top floor down, and each room uses only rooms below it: [`config`], [`daemon`], and who may call
+//! ([`auth`], [`guard`]); the faces [`portal`],
 //! [`servo`] and [`console`]; [`runs`]; [`tools`]; and one room for each outside system: [`pods`], [`marathon`],
-//! [`zookeeper`].
+//! [`zookeeper`], [`journal`].
 
+pub mod auth;
 pub mod config;
 pub mod console;
 pub mod daemon;
 pub mod guard;
+pub mod journal;
+pub mod log;
 pub mod marathon;
 mod net;
+pub mod own_pods;
 pub mod pods;
 pub mod portal;
 pub mod runs;

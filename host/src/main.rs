@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use ocho_host::config::{Cli, Command, ConfigError};
-use ocho_host::daemon;
-use tracing_subscriber::EnvFilter;
+use ocho_host::{daemon, log};
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
@@ -13,7 +12,7 @@ fn main() -> ExitCode {
     if let Command::TaskShim { args } = command {
         return ocho_local::scheduler::task_shim_main(args);
     }
-    start_log();
+    log::start();
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -36,11 +35,4 @@ fn run(command: Command) -> anyhow::Result<()> {
     // A blocking call that hangs must not hold the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     done
-}
-
-/// Logs go to standard error: `$OCHOD_LOG` says how much (`info`, `debug`, `ocho_host=debug`, ...), `$OCHOD_LOG_FORMAT=json` makes them JSON.
-fn start_log() {
-    let filter = EnvFilter::try_from_env("OCHOD_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ocho_host=info,ocho_local=info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::env::var("OCHOD_LOG_FORMAT").is_ok_and(|format| format == "json") { log.json().init() } else { log.init() }
 }

@@ -1,0 +1,49 @@
+//! `/v1` and `/healthz`, on the portal's port: for programs and for our own command line.
+
+mod runs;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::auth::Auth;
+use crate::runs::Runs;
+
+/// The console's routes. All but `/healthz` need the new signature where the host has a token.
+pub fn routes(runs: Runs, auth: Auth) -> Router {
+    Router::new()
+        .route("/v1/host", get(host))
+        .route("/v1/tools", get(list_tools))
+        .route("/v1/runs", post(runs::start).get(runs::list))
+        .route("/v1/runs/{id}", get(runs::show).delete(runs::cancel))
+        .route("/v1/runs/{id}/output", get(runs::output))
+        .layer(middleware::from_fn_with_state(auth, signed))
+        .with_state(runs)
+        .route("/healthz", get(|| async { "ok\n" }))
+}
+
+async fn signed(State(auth): State<Auth>, request: Request, next: Next) -> Response {
+    match auth.check(request).await {
+        Ok(request) => next.run(request).await,
+        Err(denied) => problem(StatusCode::UNAUTHORIZED, "denied", &denied.to_string()),
+    }
+}
+
+/// An error for programs: a stable code and a sentence.
+fn problem(status: StatusCode, code: &str, message: &str) -> Response {
+    (status, Json(json!({"version": 1, "error": {"code": code, "message": message}}))).into_response()
+}
+
+/// What this host is.
+async fn host() -> impl IntoResponse {
+    Json(json!({"version": 1, "ochod": env!("CARGO_PKG_VERSION"), "contract": "0.1"}))
+}
+
+/// All tools with revision, digest, grants, and the error of those that cannot run.
+async fn list_tools(State(runs): State<Runs>) -> impl IntoResponse {
+    Json(json!({"version": 1, "tools": runs.tools().list()}))
+}

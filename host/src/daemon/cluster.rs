@@ -1,0 +1,83 @@
+//! The embedded cluster: registry and scheduler, bound before they serve.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ocho_local::registry::{Registry, RegistryConfig};
+use ocho_local::scheduler::{Scheduler, SchedulerConfig};
+
+use crate::config::{ClusterPlaces, ConfigError, check_folder};
+
+/// The embedded cluster, bound and not yet serving.
+pub(super) struct Cluster {
+    pub(super) registry: Option<Registry>,
+    pub(super) scheduler: Scheduler,
+    /// Address of the registry that tasks register in.
+    pub(super) zookeeper: String,
+    // Gone with the cluster where the user named no folder.
+    pub(super) temporary: Option<tempfile::TempDir>,
+}
+
+impl Cluster {
+    pub(super) async fn bind(places: &ClusterPlaces, data: Option<&Path>, zookeeper: Option<String>) -> anyhow::Result<Self> {
+        check_folder("--images", places.images.as_deref())?;
+        let (data, temporary) = data_folder(data)?;
+        let (registry, zookeeper) = match zookeeper {
+            Some(external) => (None, external),
+            None => {
+                let config = RegistryConfig { data: Some(data.join("registry")), ..RegistryConfig::new(places.zookeeper) };
+                let registry =
+                    Registry::bind(config).await.map_err(|error| listen_error("--zookeeper", places.zookeeper, error))?;
+                let address = registry.local_addr().to_string();
+                (Some(registry), address)
+            }
+        };
+        let shim = vec![std::env::current_exe()?.into_os_string(), "task-shim".into()];
+        let config = SchedulerConfig {
+            images: places.images.as_deref().map(std::path::absolute).transpose()?,
+            zookeeper: zookeeper.clone(),
+            ..SchedulerConfig::new(places.marathon, data.join("scheduler"), shim)
+        };
+        let scheduler = Scheduler::bind(config).await.map_err(|error| listen_error("--marathon", places.marathon, error))?;
+        Ok(Self { registry, scheduler, zookeeper, temporary })
+    }
+}
+
+/// A taken port is the user's to mend: exit code 2 and one sentence, whichever room found it.
+fn listen_error<E: std::error::Error + Send + Sync + 'static>(
+    option: &'static str,
+    address: SocketAddr,
+    error: E,
+) -> anyhow::Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(one) = cause {
+        if let Some(io) = one.downcast_ref::<std::io::Error>()
+            && matches!(
+                io.kind(),
+                std::io::ErrorKind::AddrInUse | std::io::ErrorKind::AddrNotAvailable | std::io::ErrorKind::PermissionDenied
+            )
+        {
+            let cause = std::io::Error::from(io.kind());
+            return ConfigError::Listen { option, address, cause }.into();
+        }
+        cause = one.source();
+    }
+    anyhow::Error::new(error)
+}
+
+fn data_folder(data: Option<&Path>) -> anyhow::Result<(PathBuf, Option<tempfile::TempDir>)> {
+    match data {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).map_err(|cause| ConfigError::Path {
+                option: "--data",
+                path: folder.to_owned(),
+                cause,
+            })?;
+            Ok((std::path::absolute(folder)?, None))
+        }
+        None => {
+            let folder = tempfile::Builder::new().prefix("ochod-").tempdir()?;
+            Ok((folder.path().to_owned(), Some(folder)))
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The host: its ports, and everything that runs behind them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use ocho_core::signature::Token;
+use ocho_runtime::{CodeCache, Engine, EngineConfig};
+use ochopod::{Member, ZookeeperHosts};
+use tokio::net::TcpListener;
+
+use crate::auth::Auth;
+use crate::config::{ConfigError, HostArgs};
+use crate::console;
+use crate::journal::Journal;
+use crate::marathon::{MarathonClient, MarathonConfig};
+use crate::own_pods::{OwnPod, OwnPodConfig, OwnPods};
+use crate::pods::{FanOut, PodClient};
+use crate::portal::{self, Portal};
+use crate::runs::{DEPTH_MAX, Runs};
+use crate::tools::{BUILTIN, DefaultLimits, ToolStore, ToolsFolder};
+use crate::zookeeper::{ZooKeeperConfig, ZooKeeperRegistry};
+
+/// Compiled code that is kept on disk.
+const CACHE_BYTES: u64 = 1 << 30;
+
+/// The host's ports, bound before anything else starts, so that a taken one costs nothing.
+pub(super) struct Faces {
+    pub(super) portal: TcpListener,
+    pub(super) servo: TcpListener,
+    /// Control ports of the pods that the faces are.
+    controls: [TcpListener; 2],
+}
+
+impl Faces {
+    pub(super) async fn bind(args: &HostArgs) -> Result<Self, ConfigError> {
+        let (portal, servo) = (bind("--portal", args.portal).await?, bind("--servo", args.servo).await?);
+        let control = async |face: SocketAddr| bind("a control port", SocketAddr::new(face.ip(), 0)).await;
+        Ok(Self { portal, servo, controls: [control(args.portal).await?, control(args.servo).await?] })
+    }
+}
+
+async fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, ConfigError> {
+    TcpListener::bind(address).await.map_err(|cause| ConfigError::Listen { option, address, cause })
+}
+
+/// The host, ready to serve.
+pub(super) struct Host {
+    runs: Runs,
+    auth: Auth,
+    /// The faces as pods, each with what keeps it registered and its control port.
+    pub(super) own_pods: Vec<(OwnPod, Member, TcpListener)>,
+    /// The faces, to be served.
+    pub(super) portal: TcpListener,
+    pub(super) servo: TcpListener,
+    pub(super) tools_folder: Option<ToolsFolder>,
+}
+
+/// The systems that a host works with.
+pub(super) struct Systems<'a> {
+    pub(super) masters: Vec<String>,
+    pub(super) zookeeper: &'a str,
+    pub(super) journal: Journal,
+}
+
+impl Host {
+    pub(super) fn new(args: &HostArgs, token: Option<Token>, faces: Faces, systems: Systems<'_>) -> anyhow::Result<Self> {
+        let engine = Engine::new(EngineConfig {
+            runs: args.runs.saturating_mul(DEPTH_MAX + 1),
+            memory_bytes: (args.memory_limit as usize) << 20,
+            cache: code_cache(args.cache.as_deref())?,
+        })?;
+        let limits =
+            DefaultLimits { cpu: args.cpu_limit, wall: args.wall_limit, memory_bytes: (args.memory_limit as usize) << 20 };
+        let tools = ToolStore::new(engine, limits, args.grant.clone());
+        load_builtin(&tools);
+        let tools_folder = args.tools.as_deref().map(|folder| ToolsFolder::watch(tools.clone(), folder)).transpose()?;
+        let registry = Arc::new(ZooKeeperRegistry::new(ZooKeeperConfig::new(systems.zookeeper))?);
+        let own_pods = own_pods(args, token.as_ref(), &faces, systems.zookeeper)?;
+        let own = own_pods.iter().map(|(pod, _)| pod.clone()).collect();
+        let pods = Arc::new(OwnPods::new(own, Arc::new(PodClient::new(registry.clone(), FanOut::default()))));
+        let marathon = MarathonClient::new(MarathonConfig::new(systems.masters)).context("the Marathon client cannot start")?;
+        let runs = Runs::new(tools, systems.journal, args.runs, registry, pods, Arc::new(marathon));
+        let own_pods = own_pods.into_iter().zip(faces.controls).map(|((pod, member), control)| (pod, member, control)).collect();
+        let (portal, servo, auth) = (faces.portal, faces.servo, Auth::new(token, args.require_signature_256));
+        Ok(Self { runs, auth, own_pods, portal, servo, tools_folder })
+    }
+
+    pub(super) fn portal_routes(&self) -> Router {
+        let portal = Portal { runs: self.runs.clone(), auth: self.auth.clone() };
+        console::routes(self.runs.clone(), self.auth.clone()).merge(portal::routes(portal))
+    }
+}
+
+fn own_pods(args: &HostArgs, token: Option<&Token>, faces: &Faces, zookeeper: &str) -> anyhow::Result<Vec<(OwnPod, Member)>> {
+    let hosts: ZookeeperHosts = zookeeper.parse()?;
+    let pod = |name, number: u16, face: &TcpListener, control: &TcpListener| {
+        anyhow::Ok(OwnPod::new(&OwnPodConfig {
+            name,
+            ip: args.advertise.unwrap_or_else(|| reached_at(face.local_addr().ok(), zookeeper)),
+            face: (number, face.local_addr()?.port()),
+            control: control.local_addr()?.port(),
+            zookeeper: &hosts,
+            token: token.cloned(),
+            publish_token: args.publish_token,
+        }))
+    };
+    let [portal, servo] = &faces.controls;
+    Ok(vec![pod("portal", 9000, &faces.portal, portal)?, pod("servo", 5000, &faces.servo, servo)?])
+}
+
+/// The address that others reach a face at: its own; where it listens on all, the one that leads to ZooKeeper.
+fn reached_at(face: Option<SocketAddr>, zookeeper: &str) -> IpAddr {
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    match face.map(|face| face.ip()) {
+        Some(ip) if !ip.is_unspecified() => ip,
+        _ => {
+            // Connecting a datagram socket sends nothing; it only asks the kernel for the way.
+            let way = || {
+                let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+                socket.connect(zookeeper.split(',').next().unwrap_or_default())?;
+                std::io::Result::Ok(socket.local_addr()?.ip())
+            };
+            way().unwrap_or(loopback)
+        }
+    }
+}
+
+/// The journal of a data folder, or one in memory.
+pub(super) fn open_journal(data: Option<&Path>) -> anyhow::Result<Journal> {
+    let Some(folder) = data else { return Ok(Journal::open(None)?) };
+    let unusable = |cause| ConfigError::Path { option: "--data", path: folder.to_owned(), cause };
+    std::fs::create_dir_all(folder).map_err(unusable)?;
+    Ok(Journal::open(Some(folder)).map_err(|error| unusable(std::io::Error::other(error)))?)
+}
+
+fn code_cache(folder: Option<&Path>) -> anyhow::Result<Option<CodeCache>> {
+    if let Some(folder) = folder {
+        let cache = CodeCache::open(folder, CACHE_BYTES);
+        return Ok(Some(cache.map_err(|cause| ConfigError::Path { option: "--cache", path: folder.to_owned(), cause })?));
+    }
+    let home = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let opened = home.map(|home| CodeCache::open(&home.join("ocho/compiled"), CACHE_BYTES));
+    match opened {
+        Some(Ok(cache)) => Ok(Some(cache)),
+        Some(Err(error)) => {
+            tracing::warn!(%error, "compiled tools are not kept; name a folder with --cache");
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+fn load_builtin(tools: &ToolStore) {
+    if BUILTIN.is_empty() {
+        tracing::warn!("this ochod was built without the standard tools; build it with `cargo xtask`");
+        return;
+    }
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let started = std::time::Instant::now();
+    tools.load_builtin(at_once, |name| {
+        let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        // 250 ms: a warm start stays quiet, a cold one shows life before one wonders.
+        if started.elapsed() > Duration::from_millis(250) {
+            eprintln!("compiled {name} ({done}/{})", BUILTIN.len());
+        }
+    });
+}

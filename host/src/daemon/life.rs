@@ -1,0 +1,127 @@
+//! The tasks of the process, from the ready line to the last one's end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::Cluster;
+use super::host::Host;
+use crate::config::is_loopback;
+use crate::guard::{LoopbackOnly, refuse_foreign};
+use crate::servo;
+use crate::tools::ToolsFolder;
+
+/// Requests in flight get so long to end after a signal.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The tasks of the process. One that ends early ends all.
+pub(super) struct Life {
+    stop: CancellationToken,
+    tasks: JoinSet<&'static str>,
+    /// Watched until the end.
+    tools_folder: Option<ToolsFolder>,
+}
+
+impl Life {
+    pub(super) fn new() -> Self {
+        Self { stop: CancellationToken::new(), tasks: JoinSet::new(), tools_folder: None }
+    }
+
+    /// Serves the embedded cluster. It stops after the faces, so that requests in flight still find it.
+    pub(super) fn spawn_cluster(&mut self, cluster: Cluster) -> JoinSet<()> {
+        let mut served = JoinSet::new();
+        let Cluster { registry, scheduler, temporary, .. } = cluster;
+        let stop_cluster = CancellationToken::new();
+        let (stop_registry, stop) = (CancellationToken::new(), self.stop.clone());
+        let serving_registry = registry.map(|registry| tokio::spawn(registry.serve(stop_registry.clone())));
+        served.spawn(async move {
+            let scheduler = tokio::spawn(scheduler.serve(stop_cluster.clone()));
+            stop.cancelled().await;
+            // Tasks are stopped first: their pods take their leave of the registry.
+            stop_cluster.cancel();
+            let _ = scheduler.await;
+            stop_registry.cancel();
+            if let Some(registry) = serving_registry {
+                let _ = registry.await;
+            }
+            drop(temporary);
+        });
+        served
+    }
+
+    pub(super) fn spawn_host(&mut self, mut host: Host, others: &[(&str, &str)]) -> anyhow::Result<()> {
+        let mut ready = format!("ready portal={} servo={}", host.portal.local_addr()?, host.servo.local_addr()?);
+        for (name, value) in others {
+            ready.push_str(&format!(" {name}={value}"));
+        }
+        for (pod, member, control) in std::mem::take(&mut host.own_pods) {
+            self.spawn_face("control", control, pod.routes())?;
+            let stop = self.stop.clone();
+            self.tasks.spawn(async move {
+                member.run(stop).await;
+                "member"
+            });
+        }
+        let portal = host.portal_routes();
+        let Host { portal: portal_port, servo: servo_port, tools_folder, .. } = host;
+        self.tools_folder = tools_folder;
+        self.spawn_face("portal", portal_port, portal)?;
+        self.spawn_face("servo", servo_port, servo::routes())?;
+        say_ready(&ready)
+    }
+
+    fn spawn_face(&mut self, name: &'static str, listener: TcpListener, app: Router) -> anyhow::Result<()> {
+        let app = guarded(app, listener.local_addr()?);
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
+            if let Err(error) = served {
+                tracing::error!(%error, face = name, "face ended");
+            }
+            name
+        });
+        Ok(())
+    }
+
+    /// Waits for a signal or an early end, then drains: the faces within the grace period, then the cluster.
+    pub(super) async fn last(mut self, mut cluster: JoinSet<()>) {
+        tokio::select! {
+            name = terminated() => tracing::info!(signal = name, "stopping"),
+            Some(ended) = self.tasks.join_next() => tracing::error!(?ended, "stopping: a part ended early"),
+            Some(ended) = cluster.join_next() => tracing::error!(?ended, "stopping: the cluster ended early"),
+        }
+        self.stop.cancel();
+        let drained = tokio::time::timeout(GRACE, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if drained.is_err() {
+            tracing::warn!(left = self.tasks.len(), ?GRACE, "grace period is over, ending what is left");
+        }
+        self.tasks.shutdown().await;
+        while cluster.join_next().await.is_some() {}
+    }
+}
+
+fn guarded(app: Router, address: SocketAddr) -> Router {
+    app.layer(axum::middleware::from_fn_with_state(LoopbackOnly(is_loopback(address.ip())), refuse_foreign))
+}
+
+/// One line on standard output that a script can read.
+pub(super) fn say_ready(line: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).context("standard output is closed")
+}
+
+async fn terminated() -> &'static str {
+    let listen = |kind| signal(kind).expect("signals can be listened to");
+    let (mut term, mut interrupt) = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}

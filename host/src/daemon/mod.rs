@@ -1,0 +1,63 @@
+//! The daemon's life: bind, load, say ready, serve, drain on a signal.
+
+mod cluster;
+mod host;
+mod life;
+
+use crate::config::{ClusterArgs, ServeArgs, UpArgs};
+
+use cluster::Cluster;
+use host::{Faces, Host, Systems, open_journal};
+use life::Life;
+
+/// `ochod up`: registry, scheduler and host in one process.
+///
+/// # Errors
+/// A [`ConfigError`] where an option is wrong or a port is taken.
+pub async fn up(args: UpArgs) -> anyhow::Result<()> {
+    let token = args.host.read_token()?;
+    args.host.check(token.as_ref())?;
+    let faces = Faces::bind(&args.host).await?;
+    let cluster = Cluster::bind(&args.cluster, args.data.as_deref(), None).await?;
+    let (marathon, zookeeper) = (cluster.scheduler.local_addr(), cluster.zookeeper.clone());
+    let journal = open_journal(args.data.as_deref())?;
+    let systems = Systems { masters: vec![marathon.to_string()], zookeeper: &zookeeper, journal };
+    let host = Host::new(&args.host, token, faces, systems)?;
+    let mut life = Life::new();
+    let served = life.spawn_cluster(cluster);
+    life.spawn_host(host, &[("marathon", &marathon.to_string()), ("zookeeper", &zookeeper)])?;
+    life.last(served).await;
+    Ok(())
+}
+
+/// `ochod serve`: the host for a cluster elsewhere.
+///
+/// # Errors
+/// A [`ConfigError`] where an option is wrong or a port is taken.
+pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let token = args.host.read_token()?;
+    args.host.check(token.as_ref())?;
+    let journal = open_journal(args.data.as_deref())?;
+    let faces = Faces::bind(&args.host).await?;
+    let marathon = args.marathon.join(",");
+    let systems = Systems { masters: args.marathon, zookeeper: &args.zookeeper, journal };
+    let host = Host::new(&args.host, token, faces, systems)?;
+    let mut life = Life::new();
+    life.spawn_host(host, &[("marathon", &marathon), ("zookeeper", &args.zookeeper)])?;
+    life.last(tokio::task::JoinSet::new()).await;
+    Ok(())
+}
+
+/// `ochod cluster`: the embedded cluster alone.
+///
+/// # Errors
+/// A [`ConfigError`] where an option is wrong or a port is taken.
+pub async fn cluster(args: ClusterArgs) -> anyhow::Result<()> {
+    let cluster = Cluster::bind(&args.places, args.data.as_deref(), args.external_zookeeper).await?;
+    let mut life = Life::new();
+    let ready = format!("ready marathon={} zookeeper={}", cluster.scheduler.local_addr(), cluster.zookeeper);
+    let served = life.spawn_cluster(cluster);
+    life::say_ready(&ready)?;
+    life.last(served).await;
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! The journal: what ran and how it ended. SQLite, in the data folder or in memory; written behind, in batches.
+
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+/// A run that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunRecord {
+    /// Its id, a ULID: sorts by the time of the start.
+    pub run: String,
+    /// The run that started it, if a run did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Its tool.
+    pub tool: String,
+    /// The tool's revision.
+    pub revision: u32,
+    /// SHA-256 of the component.
+    pub digest: String,
+    /// Its command line, secrets masked.
+    pub line: String,
+    /// When it started, milliseconds since 1970.
+    pub started_ms: u64,
+    /// From start to end.
+    pub elapsed_ms: u64,
+    /// Processor time of the guest.
+    pub cpu_ms: u64,
+    /// What it chose, or 137.
+    pub exit_code: u8,
+    /// Why the host ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The guest's frames, where it trapped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backtrace: Option<String>,
+    /// The first part of its standard output; nothing where the tool may see secrets.
+    pub out: String,
+    /// The first part of its standard error, likewise.
+    pub err: String,
+}
+
+/// Records runs. Cheap to clone; the last clone waits until all is written.
+#[derive(Clone)]
+pub struct Journal(Arc<Inner>);
+
+struct Inner {
+    orders: Option<SyncSender<Order>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Order {
+    Record(Box<RunRecord>),
+    List { limit: u32, reply: oneshot::Sender<Vec<RunRecord>> },
+    Get { run: String, reply: oneshot::Sender<Option<RunRecord>> },
+}
+
+/// Records that wait to be written. More are dropped, and told.
+const WAITING: usize = 4096;
+
+/// Runs that are kept: with a data folder, and without.
+const KEPT: (u32, u32) = (10_000, 500);
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS runs (
+        run TEXT PRIMARY KEY, parent TEXT, tool TEXT NOT NULL, revision INTEGER NOT NULL, digest TEXT NOT NULL, line TEXT NOT NULL,
+        started_ms INTEGER NOT NULL, elapsed_ms INTEGER NOT NULL, cpu_ms INTEGER NOT NULL, exit_code INTEGER NOT NULL,
+        reason TEXT, backtrace TEXT, out TEXT NOT NULL, err TEXT NOT NULL
+    ) WITHOUT ROWID";
+
+impl Journal {
+    /// Opens the journal of a data folder, or one in memory.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened or is no journal.
+    pub fn open(folder: Option<&Path>) -> rusqlite::Result<Self> {
+        let connection = match folder {
+            Some(folder) => Connection::open(folder.join("journal.sqlite"))?,
+            None => Connection::open_in_memory()?,
+        };
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.execute_batch(SCHEMA)?;
+        let kept = if folder.is_some() { KEPT.0 } else { KEPT.1 };
+        let (orders, waiting) = mpsc::sync_channel(WAITING);
+        let write = move || Writer { connection, kept }.run(&waiting);
+        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(write).expect("a thread can be started");
+        Ok(Self(Arc::new(Inner { orders: Some(orders), thread: Mutex::new(Some(thread)) })))
+    }
+
+    /// Records a run. Never waits: where the disk is too slow, the record is lost and the log says so.
+    pub fn record(&self, record: RunRecord) {
+        let orders = self.0.orders.as_ref().expect("open until the last clone goes");
+        if let Err(TrySendError::Full(_)) = orders.try_send(Order::Record(Box::new(record))) {
+            tracing::warn!(waiting = WAITING, "journal is too slow, a run is not recorded");
+        }
+    }
+
+    /// The newest runs, newest first.
+    pub async fn list(&self, limit: u32) -> Vec<RunRecord> {
+        self.ask(|reply| Order::List { limit, reply }).await.unwrap_or_default()
+    }
+
+    /// One run.
+    pub async fn get(&self, run: &str) -> Option<RunRecord> {
+        self.ask(|reply| Order::Get { run: run.to_owned(), reply }).await.flatten()
+    }
+
+    async fn ask<T: Send + 'static>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        let (orders, order) = (self.0.orders.clone()?, order(reply));
+        // The queue may be full: that wait must not hold a worker.
+        tokio::task::spawn_blocking(move || orders.send(order)).await.ok()?.ok()?;
+        answer.await.ok()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Writer {
+    connection: Connection,
+    kept: u32,
+}
+
+impl Writer {
+    fn run(mut self, orders: &Receiver<Order>) {
+        while let Ok(first) = orders.recv() {
+            // What came in the meantime goes into the same transaction.
+            let batch: Vec<Order> = std::iter::once(first).chain(orders.try_iter().take(WAITING)).collect();
+            if let Err(error) = self.write(batch) {
+                tracing::error!(%error, "journal cannot be written");
+            }
+        }
+    }
+
+    fn write(&mut self, batch: Vec<Order>) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        let mut questions = Vec::new();
+        for order in batch {
+            match order {
+                Order::Record(record) => insert(&transaction, &record)?,
+                question => questions.push(question),
+            }
+        }
+        transaction.execute(
+            "DELETE FROM runs WHERE run <= (SELECT run FROM runs ORDER BY run DESC LIMIT 1 OFFSET ?1)",
+            params![self.kept],
+        )?;
+        transaction.commit()?;
+        questions.into_iter().try_for_each(|question| self.answer(question))
+    }
+
+    /// Asked after the records before it were written, so that a run that just ended is found.
+    fn answer(&self, question: Order) -> rusqlite::Result<()> {
+        match question {
+            Order::List { limit, reply } => {
+                let mut statement = self.connection.prepare_cached("SELECT * FROM runs ORDER BY run DESC LIMIT ?1")?;
+                let rows: Result<Vec<RunRecord>, _> = statement.query_map(params![limit], read)?.collect();
+                let _ = reply.send(rows?);
+            }
+            Order::Get { run, reply } => {
+                let mut statement = self.connection.prepare_cached("SELECT * FROM runs WHERE run = ?1")?;
+                let _ = reply.send(statement.query_row(params![run], read).optional()?);
+            }
+            Order::Record(record) => insert(&self.connection, &record)?,
+        }
+        Ok(())
+    }
+}
+
+fn insert(connection: &Connection, record: &RunRecord) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)")?;
+    statement.execute(params![
+        record.run,
+        record.parent,
+        record.tool,
+        record.revision,
+        record.digest,
+        record.line,
+        i64::try_from(record.started_ms).unwrap_or(i64::MAX),
+        i64::try_from(record.elapsed_ms).unwrap_or(i64::MAX),
+        i64::try_from(record.cpu_ms).unwrap_or(i64::MAX),
+        record.exit_code,
+        record.reason,
+        record.backtrace,
+        record.out,
+        record.err,
+    ])?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
+    let number = |name| row.get::<_, i64>(name).map(|number| u64::try_from(number).unwrap_or_default());
+    Ok(RunRecord {
+        run: row.get("run")?,
+        parent: row.get("parent")?,
+        tool: row.get("tool")?,
+        revision: row.get("revision")?,
+        digest: row.get("digest")?,
+        line: row.get("line")?,
+        started_ms: number("started_ms")?,
+        elapsed_ms: number("elapsed_ms")?,
+        cpu_ms: number("cpu_ms")?,
+        exit_code: row.get("exit_code")?,
+        reason: row.get("reason")?,
+        backtrace: row.get("backtrace")?,
+        out: row.get("out")?,
+        err: row.get("err")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(run: &str) -> RunRecord {
+        RunRecord {
+            run: run.to_owned(),
+            parent: None,
+            tool: "ls".to_owned(),
+            revision: 1,
+            digest: "d".to_owned(),
+            line: "ls -j".to_owned(),
+            started_ms: 1,
+            elapsed_ms: 2,
+            cpu_ms: 3,
+            exit_code: 0,
+            reason: None,
+            backtrace: Some("b".to_owned()),
+            out: "o".to_owned(),
+            err: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_recorded_is_found_newest_first() {
+        let journal = Journal::open(None).unwrap();
+        journal.record(record("01A"));
+        journal.record(record("01B"));
+        assert_eq!(journal.list(10).await, [record("01B"), record("01A")]);
+        assert_eq!(journal.list(1).await, [record("01B")]);
+        assert_eq!(journal.get("01A").await, Some(record("01A")));
+        assert_eq!(journal.get("' OR 1=1 --").await, None);
+    }
+
+    #[tokio::test]
+    async fn the_oldest_go() {
+        let journal = Journal::open(None).unwrap();
+        for n in 0..600 {
+            journal.record(record(&format!("{n:04}")));
+        }
+        let left = journal.list(1000).await;
+        assert_eq!((left.len(), left[0].run.as_str(), left[499].run.as_str()), (500, "0599", "0100"));
+    }
+
+    #[tokio::test]
+    async fn a_closed_journal_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        Journal::open(Some(folder.path())).unwrap().record(record("01A"));
+        assert_eq!(Journal::open(Some(folder.path())).unwrap().list(10).await.len(), 1);
+        std::fs::write(folder.path().join("journal.sqlite"), [b'x'; 5000]).unwrap();
+        assert!(Journal::open(Some(folder.path())).is_err());
+    }
+}

@@ -1,0 +1,261 @@
+//! The host itself as pods: `marathon.portal` and `marathon.servo`, so that listings show it as they always did.
+//!
+//! Each has a control port that answers `/info` and `/log` and refuses what would end the host. Questions of this host's own
+//! runs never go over that port: [`OwnPods`] answers them, since only there is it known who asks.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ocho_core::signature::Token;
+use ocho_core::{ClusterName, PodId};
+use ocho_runtime::host::{Answer, PodOutcome, Pods, Problem, Verb};
+use ochopod::{Member, Standing, ZookeeperHosts};
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+use crate::log;
+
+/// One face of the host as a pod. Cheap to clone.
+#[derive(Clone)]
+pub struct OwnPod(Arc<Inner>);
+
+struct Inner {
+    cluster: ClusterName,
+    registration: Map<String, Value>,
+    standing: watch::Receiver<Standing>,
+    started: Instant,
+    token: Option<Token>,
+    publish_token: bool,
+}
+
+/// What a face says of itself.
+pub struct OwnPodConfig<'a> {
+    /// `portal` or `servo`.
+    pub name: &'static str,
+    /// Address at which others reach this host.
+    pub ip: IpAddr,
+    /// The face's port as its users know it, and where it listens.
+    pub face: (u16, u16),
+    /// Where the control port listens.
+    pub control: u16,
+    /// The registry.
+    pub zookeeper: &'a ZookeeperHosts,
+    /// The secret that `poll` shows to a signed caller.
+    pub token: Option<Token>,
+    /// Whether anybody may read the token from `/info`, as an original servo does.
+    pub publish_token: bool,
+}
+
+/// The control port's number inside a container; others find the real one under it.
+const CONTROL: &str = "8080";
+
+impl OwnPod {
+    /// Prepares the pod, and the member of its cluster that has to run.
+    #[must_use]
+    pub fn new(config: &OwnPodConfig<'_>) -> (Self, Member) {
+        let cluster: ClusterName = format!("marathon.{}", config.name).parse().expect("a good name");
+        let registration = registration(config);
+        let member = Member::new(config.zookeeper.clone(), cluster.clone(), registration.clone());
+        let inner = Inner {
+            cluster,
+            registration,
+            standing: member.standing(),
+            started: Instant::now(),
+            token: config.token.clone(),
+            publish_token: config.publish_token,
+        };
+        (Self(Arc::new(inner)), member)
+    }
+
+    /// Routes of the control port, in the form of a pod's.
+    pub fn routes(&self) -> Router {
+        Router::new()
+            .route("/info", post(|State(pod): State<Self>| async move { Json(pod.info(pod.0.publish_token)) }))
+            .route("/log", post(|| async { Json(log::recent()) }))
+            .route("/control/{task}", post(control))
+            .route("/control/{task}/{seconds}", post(control))
+            .route("/reset", post(refused))
+            .route("/exec", post(refused))
+            .fallback(|| async { (StatusCode::NOT_FOUND, Json(json!({}))) })
+            .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, Json(json!({}))) })
+            .with_state(self.clone())
+    }
+
+    fn is(&self, pod: &PodId) -> bool {
+        self.0.cluster == pod.cluster && self.0.standing.borrow().seq == Some(pod.seq)
+    }
+
+    fn info(&self, with_token: bool) -> Value {
+        let standing = *self.0.standing.borrow();
+        let hours = self.0.started.elapsed().as_secs_f64() / 3600.0;
+        let mut metrics = json!({"uptime": format!("{hours:.2} hours (pid {})", std::process::id())});
+        if with_token {
+            metrics["token"] = json!(self.0.token.as_ref().map_or("", Token::reveal));
+        }
+        let mut info = json!({
+            "process": "running", "state": if standing.leads { "leader" } else { "follower" }, "status": "", "dependencies": [],
+            "metrics": metrics,
+        });
+        for key in ["application", "ip", "node", "port", "ports", "public", "task"] {
+            info[key] = self.0.registration[key].clone();
+        }
+        info
+    }
+
+    fn answer(&self, verb: &Verb) -> PodOutcome {
+        match verb {
+            Verb::Info => replied(&self.info(true)),
+            Verb::Log => replied(&json!(log::recent())),
+            _ => PodOutcome::Other(Problem::new(
+                "host-pod",
+                format!("{} is the host itself; stop it where it runs", self.0.cluster),
+            )),
+        }
+    }
+}
+
+fn replied(body: &Value) -> PodOutcome {
+    PodOutcome::Replied { status: 200, body: body.to_string() }
+}
+
+fn registration(config: &OwnPodConfig<'_>) -> Map<String, Value> {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let ip = config.ip.to_string();
+    let node = std::env::var("HOST").unwrap_or_else(|_| ip.clone());
+    let value = json!({
+        "application": variable("MARATHON_APP_ID").trim_start_matches('/'), "task": variable("MESOS_TASK_ID"),
+        "cluster": config.name, "namespace": "marathon", "ip": ip, "public": "", "node": node, "port": CONTROL,
+        "ports": {CONTROL: config.control, config.face.0.to_string(): config.face.1},
+        "zk": config.zookeeper.to_string(), "fwk": "marathon", "debug": "false", "local": "false", "start": "true",
+    });
+    match value {
+        Value::Object(members) => members,
+        _ => unreachable!("an object was written"),
+    }
+}
+
+/// `check` and `ok` belong to the forming of a cluster and harm nobody; the rest would end the host.
+async fn control(axum::extract::Path(path): axum::extract::Path<HashMap<String, String>>) -> Response {
+    match path.get("task").map(String::as_str) {
+        Some("check" | "ok") => Json(json!({})).into_response(),
+        Some("on" | "off" | "kill" | "signal") => refused().await,
+        _ => (StatusCode::BAD_REQUEST, Json(json!({}))).into_response(),
+    }
+}
+
+async fn refused() -> Response {
+    let why = "this pod is the host itself; stop it where it runs";
+    (StatusCode::NOT_ACCEPTABLE, Json(json!({"error": why}))).into_response()
+}
+
+/// The pods' control ports, except for the host's own pods, which it answers for itself.
+pub struct OwnPods {
+    own: Vec<OwnPod>,
+    others: Arc<dyn Pods>,
+}
+
+impl OwnPods {
+    /// Answers for `own` and asks `others` about the rest.
+    #[must_use]
+    pub fn new(own: Vec<OwnPod>, others: Arc<dyn Pods>) -> Self {
+        Self { own, others }
+    }
+}
+
+impl Pods for OwnPods {
+    fn ask(&self, pods: Vec<PodId>, verb: Verb, timeout: Duration) -> BoxFuture<'_, Vec<Answer>> {
+        async move {
+            let ours: Vec<Option<&OwnPod>> = pods.iter().map(|pod| self.own.iter().find(|own| own.is(pod))).collect();
+            let theirs = pods.iter().zip(&ours).filter(|(_, own)| own.is_none()).map(|(pod, _)| pod.clone()).collect();
+            let mut answers = self.others.ask(theirs, verb.clone(), timeout).await.into_iter();
+            let answer = |(pod, own): (PodId, Option<&OwnPod>)| match own {
+                Some(own) => Some(Answer { pod, outcome: own.answer(&verb), elapsed: Duration::ZERO }),
+                None => answers.next(),
+            };
+            pods.into_iter().zip(ours).filter_map(answer).collect()
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ocho_core::PodSeq;
+
+    use super::*;
+
+    struct Silent;
+
+    impl Pods for Silent {
+        fn ask(&self, pods: Vec<PodId>, _: Verb, elapsed: Duration) -> BoxFuture<'_, Vec<Answer>> {
+            let answer = move |pod| Answer { pod, outcome: PodOutcome::TimedOut, elapsed };
+            async move { pods.into_iter().map(answer).collect() }.boxed()
+        }
+    }
+
+    fn own() -> OwnPod {
+        let (set, standing) = watch::channel(Standing { seq: Some(PodSeq(7)), registered: true, leads: true });
+        set.send_replace(Standing { seq: Some(PodSeq(7)), registered: true, leads: true });
+        let config = OwnPodConfig {
+            name: "portal",
+            ip: "127.0.0.1".parse().unwrap(),
+            face: (9000, 1234),
+            control: 5678,
+            zookeeper: &"127.0.0.1:2181".parse().unwrap(),
+            token: Token::new("s3cret"),
+            publish_token: false,
+        };
+        let registration = registration(&config);
+        let cluster = "marathon.portal".parse().unwrap();
+        OwnPod(Arc::new(Inner {
+            cluster,
+            registration,
+            standing,
+            started: Instant::now(),
+            token: config.token.clone(),
+            publish_token: false,
+        }))
+    }
+
+    #[tokio::test]
+    async fn own_pods_are_answered_here_and_in_order() {
+        let pods = OwnPods::new(vec![own()], Arc::new(Silent));
+        let ids: Vec<PodId> =
+            ["marathon.web #1", "marathon.portal #7", "marathon.portal #8"].iter().map(|key| key.parse().unwrap()).collect();
+        let answers = pods.ask(ids.clone(), Verb::Info, Duration::from_secs(1)).await;
+        assert_eq!(answers.iter().map(|answer| answer.pod.clone()).collect::<Vec<_>>(), ids);
+        assert_eq!((&answers[0].outcome, &answers[2].outcome), (&PodOutcome::TimedOut, &PodOutcome::TimedOut));
+        let PodOutcome::Replied { status: 200, body } = &answers[1].outcome else { panic!("{answers:?}") };
+        let info: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            (&info["process"], &info["state"], &info["ports"]["9000"]),
+            (&json!("running"), &json!("leader"), &json!(1234))
+        );
+        assert_eq!(info["metrics"]["token"], "s3cret", "for `poll`; the runtime masks it for everybody else");
+    }
+
+    #[tokio::test]
+    async fn what_would_end_the_host_is_refused() {
+        let pods = OwnPods::new(vec![own()], Arc::new(Silent));
+        for verb in [Verb::Kill, Verb::Off, Verb::Reregister] {
+            let answers = pods.ask(vec!["marathon.portal #7".parse().unwrap()], verb, Duration::from_secs(1)).await;
+            assert!(matches!(&answers[0].outcome, PodOutcome::Other(problem) if problem.code == "host-pod"), "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn the_token_stays_out_of_the_registration_and_the_open_info() {
+        let own = own();
+        assert!(!json!(own.0.registration).to_string().contains("s3cret"));
+        assert_eq!(own.info(own.0.publish_token)["metrics"].get("token"), None);
+    }
+}
