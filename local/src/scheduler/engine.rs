@@ -1,0 +1,252 @@
+//! The scheduler at work: one lock around what is known, one way to change it, and what follows from a change.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::config::SchedulerConfig;
+use super::events::Event;
+use super::model::task::{KillReason, Task, TaskState};
+use super::model::time::Timestamp;
+use super::reconcile::Machine;
+use super::state::{Ending, State};
+use super::store::Store;
+use super::tasks::ports;
+use super::tasks::run::supervise;
+
+/// A reader of events that is further behind than this is dropped.
+const EVENTS_BEHIND_MAX: usize = 1024;
+
+/// Processes that are being started at once. More only compete for the same processors.
+const LAUNCHES_AT_ONCE: usize = 8;
+
+/// How urgently a task has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Urgency {
+    None,
+    /// SIGTERM, and SIGKILL after the grace period.
+    Graceful,
+    Now,
+}
+
+/// What the lock guards.
+struct Inner {
+    state: State,
+    store: Store,
+}
+
+/// The scheduler at work.
+pub(crate) struct Engine {
+    pub(crate) config: SchedulerConfig,
+    pub(crate) address: SocketAddr,
+    pub(crate) started: Timestamp,
+    pub(crate) launch_permits: Semaphore,
+    pub(crate) probes: super::health::Probes,
+    pub(crate) stop: CancellationToken,
+    machine: Machine,
+    inner: Mutex<Inner>,
+    changed: Notify,
+    events: broadcast::Sender<Arc<Event>>,
+    hands: Mutex<HashMap<String, watch::Sender<Urgency>>>,
+    supervisors: TaskTracker,
+    /// Ended tasks whose folders are still there, oldest first.
+    ended: Mutex<VecDeque<String>>,
+}
+
+impl Engine {
+    pub(crate) fn new(config: SchedulerConfig, address: SocketAddr, state: State, store: Store) -> Arc<Self> {
+        let machine = Machine { hostname: config.hostname.clone(), attributes: config.attributes.clone() };
+        Arc::new(Self {
+            config,
+            address,
+            started: Timestamp::now(),
+            launch_permits: Semaphore::new(LAUNCHES_AT_ONCE),
+            probes: super::health::Probes::new(),
+            stop: CancellationToken::new(),
+            machine,
+            inner: Mutex::new(Inner { state, store }),
+            changed: Notify::new(),
+            events: broadcast::Sender::new(EVENTS_BEHIND_MAX),
+            hands: Mutex::default(),
+            supervisors: TaskTracker::new(),
+            ended: Mutex::default(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The folder of all tasks.
+    pub(crate) fn tasks_folder(&self) -> PathBuf {
+        self.config.data.join("tasks")
+    }
+
+    /// Looks at what is known.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.lock().state)
+    }
+
+    /// Changes what is known. The change is written before its events are told; then its orders are carried out.
+    pub(crate) fn change<T>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> T) -> T {
+        let (result, changed) = self.apply(change);
+        if changed {
+            self.changed.notify_one();
+        }
+        result
+    }
+
+    /// Returns whether anything followed from the change.
+    fn apply<T>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> T) -> (T, bool) {
+        let (result, changed, launches, kills) = {
+            let mut inner = self.lock();
+            let Inner { state, store } = &mut *inner;
+            let result = change(state);
+            let out = state.take();
+            let changed = !out.is_empty();
+            if let Err(error) = store.write(state, &out.dirty) {
+                tracing::error!(error = &error as &dyn std::error::Error, rows = out.dirty.len(), "cannot write the state");
+                state.still_dirty(out.dirty);
+            }
+            for event in out.events {
+                // An error says that nobody listens.
+                let _ = self.events.send(Arc::new(event));
+            }
+            (result, changed, out.launches, out.kills)
+        };
+        launches.into_iter().for_each(|task| self.watch_over(task));
+        kills.iter().for_each(|id| self.order(id, Urgency::Graceful));
+        (result, changed)
+    }
+
+    /// Changes what checks found, which is not written. `change` says whether it matters to deployments.
+    pub(crate) fn note(self: &Arc<Self>, change: impl FnOnce(&mut State) -> bool) {
+        let (matters, changed) = self.apply(change);
+        if matters || changed {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Tells an event that goes with no change.
+    pub(crate) fn tell(&self, event: Event) {
+        let _ = self.events.send(Arc::new(event));
+    }
+
+    /// Listens to events from now on.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events.subscribe()
+    }
+
+    /// Starts the supervisor of a task, new or adopted.
+    pub(crate) fn watch_over(self: &Arc<Self>, task: Task) {
+        let (order, orders) = watch::channel(Urgency::None);
+        lock(&self.hands).insert(task.id.clone(), order);
+        self.supervisors.spawn(supervise(self.clone(), task, orders));
+    }
+
+    /// Makes a task end, or end faster.
+    pub(crate) fn order(&self, id: &str, urgency: Urgency) {
+        if let Some(order) = lock(&self.hands).get(id) {
+            order.send_if_modified(|known| {
+                let more = urgency > *known;
+                *known = urgency.max(*known);
+                more
+            });
+        }
+    }
+
+    /// A supervisor is done. Its folder stays until newer ones push it out.
+    pub(crate) fn task_over(self: &Arc<Self>, id: &str, ending: Ending) {
+        lock(&self.hands).remove(id);
+        let now = Timestamp::now();
+        self.change(|state| state.task_ended(id, ending, now));
+        self.retire(id.to_owned());
+    }
+
+    /// Remembers the folder of an ended task, and removes the oldest ones.
+    pub(crate) fn retire(&self, id: String) {
+        let mut ended = lock(&self.ended);
+        ended.push_back(id);
+        while ended.len() > self.config.sandboxes_kept {
+            let Some(oldest) = ended.pop_front() else { return };
+            let folder = self.tasks_folder().join(oldest);
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = std::fs::remove_dir_all(&folder) {
+                    tracing::warn!(%error, folder = %folder.display(), "cannot remove the folder of an ended task");
+                }
+            });
+        }
+    }
+
+    /// Compares what should be with what is, again and again, until told to stop.
+    pub(crate) async fn drive(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            let wake = self.tick();
+            let rest = wake.map_or(Duration::from_secs(3600), |wake| wake.since(Timestamp::now()));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+    }
+
+    /// One comparison. Says when the next one is due without any change.
+    fn tick(self: &Arc<Self>) -> Option<Timestamp> {
+        let now = Timestamp::now();
+        self.change(|state| {
+            state.advance();
+            let wake = state.reconcile(&self.machine, now);
+            self.choose_ports(state, now);
+            wake
+        })
+    }
+
+    fn choose_ports(&self, state: &mut State, now: Timestamp) {
+        let mut held: BTreeMap<u16, String> = BTreeMap::new();
+        for task in state.tasks() {
+            held.extend(task.ports.iter().map(|port| (*port, task.id.clone())));
+        }
+        for task in state.take_launches() {
+            match ports::choose(&task.app.ports(), &self.config.task_ports, &held) {
+                Ok(ports) => {
+                    held.extend(ports.iter().map(|port| (*port, task.id.clone())));
+                    state.launch_with(task, ports);
+                }
+                Err(error) => {
+                    let ending = Ending { state: TaskState::Failed, message: error.to_string() };
+                    state.task_ended(&task.id, ending, now);
+                }
+            }
+        }
+    }
+
+    /// Ends all tasks, with their grace periods as far as `stop_grace` allows. No new ones start meanwhile.
+    pub(crate) async fn stop_tasks(self: &Arc<Self>) {
+        let now = Timestamp::now();
+        self.change(|state| {
+            let ids: Vec<String> = state.tasks().map(|task| task.id.clone()).collect();
+            ids.iter().for_each(|id| state.kill_task(id, KillReason::Asked, false, now));
+        });
+        self.supervisors.close();
+        if tokio::time::timeout(self.config.stop_grace, self.supervisors.wait()).await.is_ok() {
+            return;
+        }
+        let left: BTreeSet<String> = lock(&self.hands).keys().cloned().collect();
+        tracing::warn!(tasks_left = left.len(), "the grace period is over, ending the tasks that are left");
+        left.iter().for_each(|id| self.order(id, Urgency::Now));
+        if tokio::time::timeout(Duration::from_secs(10), self.supervisors.wait()).await.is_err() {
+            tracing::error!("some tasks did not end");
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,67 @@
+//! After a restart: which tasks still run, which ended meanwhile, and which nobody knows any more.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::run::{end_strays, judge};
+use super::spec::TaskDir;
+use crate::scheduler::engine::{Engine, Urgency};
+use crate::scheduler::model::task::Task;
+
+/// Goes on with the tasks of a scheduler that is gone.
+pub(crate) async fn adopt(engine: &Arc<Engine>) {
+    let tasks: Vec<Task> = engine.read(|state| state.tasks().cloned().collect());
+    let known: BTreeSet<String> = tasks.iter().map(|task| task.id.clone()).collect();
+    sweep(engine, &known).await;
+    for task in tasks {
+        let dir = TaskDir::new(&engine.tasks_folder(), &task.id);
+        if dir.is_held() {
+            tracing::info!(task = task.id, app = %task.app_id(), "adopted a task that still runs");
+            let dying = task.is_dying();
+            let id = task.id.clone();
+            engine.watch_over(task);
+            if dying {
+                engine.order(&id, Urgency::Graceful);
+            }
+        } else {
+            let ending = judge(&task, &dir).await;
+            tracing::info!(task = task.id, app = %task.app_id(), message = ending.message, "a task ended meanwhile");
+            engine.task_over(&task.id, ending);
+        }
+    }
+}
+
+/// Ends shims that the database does not know, so that no task runs twice, and remembers the folders of ended tasks.
+async fn sweep(engine: &Arc<Engine>, known: &BTreeSet<String>) {
+    let Ok(entries) = std::fs::read_dir(engine.tasks_folder()) else { return };
+    let mut ended: Vec<(SystemTime, String)> = Vec::new();
+    for entry in entries.flatten() {
+        let Ok(id) = entry.file_name().into_string() else { continue };
+        if known.contains(&id) {
+            continue;
+        }
+        let dir = TaskDir::at(entry.path());
+        if dir.is_held() {
+            end_unknown(&dir, &id).await;
+        }
+        let age = entry.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        ended.push((age, id));
+    }
+    ended.sort();
+    ended.into_iter().for_each(|(_, id)| engine.retire(id));
+}
+
+async fn end_unknown(dir: &TaskDir, id: &str) {
+    tracing::warn!(task = id, "ending a task that the database does not know");
+    if let Ok(state) = dir.read_state()
+        && state.shim > 0
+        && dir.is_held()
+    {
+        let _ = kill(Pid::from_raw(state.shim), Signal::SIGKILL);
+    }
+    end_strays(id.to_owned()).await;
+}

@@ -1,0 +1,233 @@
+//! Watching over one task: starting its shim, passing on orders, telling what became of it.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::env::{Place, of_task};
+use super::handle::Shim;
+use super::image::{self, LocalImage};
+use super::procs;
+use super::spec::{How, TaskDir, TaskSpec};
+use crate::scheduler::engine::{Engine, Urgency};
+use crate::scheduler::health;
+use crate::scheduler::model::task::{Task, TaskState};
+use crate::scheduler::model::time::Timestamp;
+use crate::scheduler::state::Ending;
+
+/// How much longer than its grace period a shim may take before it is pushed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs a new task, or goes on with one whose shim lives, until it is over.
+pub(crate) async fn supervise(engine: Arc<Engine>, task: Task, orders: watch::Receiver<Urgency>) {
+    let dir = TaskDir::new(&engine.tasks_folder(), &task.id);
+    let ending = match start(&engine, &task, &dir, &orders).await {
+        Ok(mut shim) => {
+            let spec = dir.read_spec();
+            let grace = Duration::from_millis(spec.map_or(0, |spec| spec.grace_ms));
+            let pid = shim.pid();
+            tokio::select! {
+                () = live(&engine, &task, &dir, &mut shim) => {}
+                never = obey(orders, pid, grace) => match never {},
+            }
+            judge(&task, &dir).await
+        }
+        Err(ending) => ending,
+    };
+    engine.task_over(&task.id, ending);
+}
+
+fn failed(message: impl Into<String>) -> Ending {
+    Ending { state: TaskState::Failed, message: message.into() }
+}
+
+async fn start(engine: &Arc<Engine>, task: &Task, dir: &TaskDir, orders: &watch::Receiver<Urgency>) -> Result<Shim, Ending> {
+    if dir.is_held() {
+        let pid = dir.read_state().map(|state| state.shim).unwrap_or(0);
+        return Ok(Shim::adopt(pid));
+    }
+    let _permit = engine.launch_permits.acquire().await.map_err(|_| failed("the scheduler stops"))?;
+    if *orders.borrow() != Urgency::None {
+        return Err(Ending { state: TaskState::Killed, message: "the task was killed before it started".into() });
+    }
+    let spec = spec_of(engine, task, dir).await.map_err(failed)?;
+    spawn(engine, dir, &spec).map_err(|cause| failed(format!("cannot start the task: {cause}")))
+}
+
+/// What to run, by the definition and by what there is on this machine.
+async fn spec_of(engine: &Arc<Engine>, task: &Task, dir: &TaskDir) -> Result<TaskSpec, String> {
+    let config = &engine.config;
+    let sandbox = dir.sandbox();
+    let sandbox = sandbox.to_str().ok_or("the data folder's name is not UTF-8")?;
+    let place = Place { host: &config.hostname, zookeeper: &config.zookeeper, sandbox };
+    let mut env = of_task(task, &place);
+    let grace_ms = match task.app.spec.task_kill_grace_period_seconds {
+        Some(seconds) => u64::from(seconds) * 1000,
+        None => u64::try_from(config.kill_grace.as_millis()).unwrap_or(u64::MAX),
+    };
+    let argv = match task.app.spec.image() {
+        None => command_of(task),
+        Some(image) => {
+            let found = image::find(image, config.images.as_deref(), &config.builtin_images)
+                .ok_or_else(|| image::missing(image, config.images.as_deref(), config.docker_socket.as_deref()))?;
+            in_image(task, found, &mut env)
+        }
+    };
+    Ok(TaskSpec {
+        task: task.id.clone(),
+        argv,
+        env,
+        user: task.app.spec.user.clone(),
+        grace_ms,
+        output_bytes: config.output_bytes,
+        cgroup: None,
+        container: None,
+    })
+}
+
+fn command_of(task: &Task) -> Vec<String> {
+    match &task.app.spec.cmd {
+        Some(cmd) => ["/bin/sh", "-c", cmd].map(str::to_owned).to_vec(),
+        None => task.app.spec.args.clone(),
+    }
+}
+
+/// `cmd` runs instead of the entry point, `args` follow it, as with a real image.
+fn in_image(task: &Task, image: LocalImage, env: &mut std::collections::BTreeMap<String, String>) -> Vec<String> {
+    let mut argv = match image {
+        LocalImage::Folder { folder, entrypoint } => {
+            env.entry("OCHO_IMAGE".into()).or_insert_with(|| folder.display().to_string());
+            vec![entrypoint.display().to_string()]
+        }
+        LocalImage::BuiltIn(argv) => argv,
+    };
+    if task.app.spec.cmd.is_some() {
+        return command_of(task);
+    }
+    argv.extend(task.app.spec.args.iter().cloned());
+    argv
+}
+
+fn spawn(engine: &Engine, dir: &TaskDir, spec: &TaskSpec) -> io::Result<Shim> {
+    dir.create()?;
+    dir.write_spec(spec)?;
+    let (program, args) =
+        engine.config.shim.split_first().ok_or_else(|| io::Error::other("no command for the shim is configured"))?;
+    let mut child = Command::new(program)
+        .args(args)
+        .arg(dir.path())
+        // Tokens in the scheduler's own environment are none of the shim's business.
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(dir.log())?)
+        // A group of its own: an interrupt from the terminal is for the scheduler, which then ends tasks in order.
+        .process_group(0)
+        .spawn()
+        .map_err(|cause| io::Error::new(cause.kind(), format!("`{}`: {cause}", Path::new(program).display())))?;
+    let news = child.stdout.take().ok_or_else(|| io::Error::other("the shim has no output"))?;
+    Ok(Shim::own(child, news))
+}
+
+/// The life of a task from its start to its end.
+async fn live(engine: &Arc<Engine>, task: &Task, dir: &TaskDir, shim: &mut Shim) {
+    if shim.has_started(dir).await {
+        if task.started_at.is_none() {
+            engine.change(|state| state.task_started(&task.id, Timestamp::now()));
+        }
+        tokio::select! {
+            () = shim.is_gone(dir) => return,
+            never = health::watch(engine, task) => match never {},
+        }
+    }
+    shim.is_gone(dir).await;
+}
+
+/// Passes orders on to the shim, and pushes one that does not obey.
+async fn obey(mut orders: watch::Receiver<Urgency>, pid: i32, grace: Duration) -> Infallible {
+    let mut urgency = Urgency::None;
+    loop {
+        let patience = match urgency {
+            Urgency::None => None,
+            Urgency::Graceful => Some(grace + PATIENCE),
+            Urgency::Now => Some(PATIENCE),
+        };
+        let next = tokio::select! {
+            changed = orders.changed() => match changed {
+                Ok(()) => *orders.borrow_and_update(),
+                Err(_) => std::future::pending().await,
+            },
+            () = async { sleep(patience.unwrap_or_default()).await }, if patience.is_some() => match urgency {
+                Urgency::Now => Urgency::None,
+                _ => Urgency::Now,
+            },
+        };
+        let signal = match next {
+            Urgency::Graceful => Signal::SIGTERM,
+            Urgency::Now => Signal::SIGUSR2,
+            // Even that did not help: the shim itself hangs.
+            Urgency::None => Signal::SIGKILL,
+        };
+        if pid > 0 {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+        urgency = next;
+    }
+}
+
+/// Reads what became of the task, and ends what its shim could not.
+pub(crate) async fn judge(task: &Task, dir: &TaskDir) -> Ending {
+    let state = dir.read_state().unwrap_or_default();
+    if let Some(ended) = state.ended {
+        return ending_of(ended.how);
+    }
+    end_strays(task.id.clone()).await;
+    match state.pid {
+        Some(_) => failed("the task's shim was killed, and the task with it"),
+        None => failed(format!("the task's shim ended before it could start the task: {}", last_line(&dir.log()))),
+    }
+}
+
+/// Kills what still belongs to a task that has no shim any more.
+pub(crate) async fn end_strays(id: String) {
+    let killed = tokio::task::spawn_blocking(move || {
+        let strays = procs::of_task(&id);
+        for pid in &strays {
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        strays.len()
+    });
+    if let Ok(processes @ 1..) = killed.await {
+        tracing::warn!(processes, "killed what a task without a shim had left");
+    }
+}
+
+fn ending_of(how: How) -> Ending {
+    match how {
+        How::Exited(0) => Ending { state: TaskState::Finished, message: "Command exited with status 0".into() },
+        How::Exited(code) => failed(format!("Command exited with status {code}")),
+        How::Signaled(signal) => {
+            let name = Signal::try_from(signal).map_or_else(|_| signal.to_string(), |signal| signal.to_string());
+            failed(format!("Command terminated with signal {name}"))
+        }
+        How::OutOfMemory => failed("Memory limit exceeded"),
+        How::Failed(message) => failed(message),
+    }
+}
+
+/// The end of the shim's own log, for a message.
+fn last_line(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()
+}

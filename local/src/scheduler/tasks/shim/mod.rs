@@ -1,0 +1,82 @@
+//! `task-shim FOLDER`: the parent of one task.
+//!
+//! It outlives the scheduler, so that a task does not notice when the scheduler is restarted. It is a subreaper: whatever
+//! the task leaves behind becomes its child and is ended with the task. Signals: SIGTERM ends the task with its grace
+//! period, SIGUSR2 at once.
+
+mod output;
+mod process;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::spec::{Ended, How, ShimState, TaskDir};
+use crate::scheduler::model::time::Timestamp;
+
+/// Runs one task to its end. The one argument is the task's folder.
+///
+/// Returns 0 when the end of the task is recorded, whatever it was.
+pub fn task_shim_main(args: Vec<OsString>) -> ExitCode {
+    let [folder] = args.as_slice() else {
+        eprintln!("usage: task-shim FOLDER");
+        return ExitCode::from(2);
+    };
+    let dir = TaskDir::at(PathBuf::from(folder));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => {
+            eprintln!("cannot start the runtime of the shim: {cause}");
+            return ExitCode::from(4);
+        }
+    };
+    match runtime.block_on(run(&dir)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            eprintln!("cannot run the task in `{}`: {cause}", dir.path().display());
+            ExitCode::from(4)
+        }
+    }
+}
+
+async fn run(dir: &TaskDir) -> std::io::Result<()> {
+    let Some(_lock) = dir.try_lock()? else {
+        return Err(std::io::Error::other("another shim holds the lock"));
+    };
+    let spec = dir.read_spec()?;
+    let mut record = Record { dir, state: ShimState { shim: std::process::id().cast_signed(), ..ShimState::default() } };
+    record.write();
+    let how = process::run(dir, &spec, &mut record).await;
+    record.state.ended = Some(Ended { at: Timestamp::now(), how });
+    record.write();
+    Ok(())
+}
+
+/// The state of the task, on disk and told to whoever started the shim.
+struct Record<'a> {
+    dir: &'a TaskDir,
+    state: ShimState,
+}
+
+impl Record<'_> {
+    fn write(&self) {
+        if let Err(cause) = self.dir.write_state(&self.state) {
+            eprintln!("cannot write the state of the task: {cause}");
+        }
+    }
+
+    /// The task runs.
+    fn started(&mut self, pid: Option<i32>) {
+        self.state.pid = pid;
+        self.state.started_at = Some(Timestamp::now());
+        self.write();
+        // The scheduler may be gone; then nobody reads, and the file tells its successor.
+        let _ = writeln!(std::io::stdout(), "started").and_then(|()| std::io::stdout().flush());
+    }
+}
+
+/// A task that could not be started.
+fn failed(what: &str, cause: impl std::fmt::Display) -> How {
+    How::failed(&format!("{what}: {cause}"))
+}
