@@ -3,9 +3,9 @@
 //! The build of the host embeds `<target>/tools`, so this comes first.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::{env, fs};
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -52,6 +52,11 @@ fn build(workspace: &Workspace, kinds: &[Kind]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Cargo's variable for what the compiler is told when it compiles for WebAssembly.
+const WASM_FLAGS: &str = "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS";
+/// Where Debian's package puts the C library that Rust's standard library stands on.
+const DEBIAN_WASI_LIBC: &str = "/usr/lib/wasm32-wasip2";
+
 /// A component that cargo made, with the name of its package.
 struct Component {
     package: String,
@@ -64,6 +69,9 @@ fn compile(workspace: &Workspace, packages: &[&Package], std: WasmStd) -> anyhow
     if std == WasmStd::Built {
         // The flag is unstable; this switch is how a stable compiler of a distribution is allowed to take it.
         cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_abort"]);
+        if env::var_os(WASM_FLAGS).is_none() {
+            cargo.env(WASM_FLAGS, format!("-L native={DEBIAN_WASI_LIBC}"));
+        }
     }
     for package in packages {
         cargo.args(["--package", &package.name]);
