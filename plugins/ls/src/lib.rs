@@ -1,7 +1,6 @@
 //! `ls`: one line for each cluster, with the pods that run and what its leader says.
 
-use std::collections::BTreeMap;
-
+use ocho_sdk::pods::Answer;
 use ocho_sdk::survey::{self, Survey};
 use ocho_sdk::{ClusterGlob, ClusterName, Failure, Found, Map, PodSeq, Report, Usage, Value, json, pods, table};
 
@@ -23,8 +22,9 @@ pub async fn run(args: Found) -> Result<Report, Failure> {
 }
 
 /// A cluster's line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Cluster {
+    name: ClusterName,
     running: usize,
     total: usize,
     /// The last status that is not empty, by the number of the pod; as a rule only the leader has one.
@@ -32,42 +32,55 @@ struct Cluster {
     silent: Vec<PodSeq>,
 }
 
-fn count(survey: &Survey) -> BTreeMap<ClusterName, Cluster> {
-    let mut clusters: BTreeMap<ClusterName, Cluster> = BTreeMap::new();
-    for answer in survey.answers() {
-        let cluster = clusters.entry(answer.pod.cluster.clone()).or_default();
-        cluster.total += 1;
-        let Some(info) = answer.body() else {
-            cluster.silent.push(answer.pod.seq);
-            continue;
-        };
-        cluster.running += usize::from(info["process"] == "running");
+impl Cluster {
+    fn new(name: ClusterName) -> Self {
+        Self { name, running: 0, total: 0, status: String::new(), silent: Vec::new() }
+    }
+
+    fn add(&mut self, answer: &Answer) {
+        self.total += 1;
+        let Some(info) = answer.body() else { return self.silent.push(answer.pod.seq) };
+        self.running += usize::from(info["process"] == "running");
         let status = survey::text(info, "status");
         if !status.is_empty() {
-            cluster.status = status;
+            self.status = status;
+        }
+    }
+}
+
+/// Counts the answers, which come sorted by cluster.
+fn count(survey: &Survey) -> Vec<Cluster> {
+    let mut clusters: Vec<Cluster> = Vec::new();
+    for answer in survey.answers() {
+        match clusters.last_mut().filter(|last| last.name == answer.pod.cluster) {
+            Some(cluster) => cluster.add(answer),
+            None => {
+                let mut cluster = Cluster::new(answer.pod.cluster.clone());
+                cluster.add(answer);
+                clusters.push(cluster);
+            }
         }
     }
     clusters
 }
 
-fn as_json(clusters: &BTreeMap<ClusterName, Cluster>) -> Report {
-    let members = clusters.iter().map(|(name, cluster)| {
+fn as_json(clusters: &[Cluster]) -> Report {
+    let members = clusters.iter().map(|cluster| {
         let mut value = json!({"status": cluster.status, "running": cluster.running, "total": cluster.total});
         if !cluster.silent.is_empty() {
             value["silent"] = json!(cluster.silent);
         }
-        (name.to_string(), value)
+        (cluster.name.to_string(), value)
     });
     Report::json(&Value::Object(members.collect::<Map<_, _>>()))
 }
 
-fn as_text(clusters: &BTreeMap<ClusterName, Cluster>, survey: &Survey) -> Report {
+fn as_text(clusters: &[Cluster], survey: &Survey) -> Report {
     if clusters.is_empty() {
         return Report::text("");
     }
-    let row = |(name, cluster): (&ClusterName, &Cluster)| {
-        [name.to_string(), format!("{}/{}", cluster.running, cluster.total), cluster.status.clone()]
-    };
+    let row =
+        |cluster: &Cluster| [cluster.name.to_string(), format!("{}/{}", cluster.running, cluster.total), cluster.status.clone()];
     let rows: Vec<_> = clusters.iter().map(row).collect();
     let (total, percent) = (survey.answers().len(), survey.percent(survey.bodies().count()));
     Report::text(format!("{total} pods, {percent}% replies ->\n\n{}", table(["cluster", "ok", "status"], &rows)))

@@ -4,7 +4,7 @@ mod help;
 mod matching;
 mod parse;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ocho_core::{ClusterGlob, PodSeq};
@@ -210,28 +210,34 @@ impl Usage {
 /// The arguments that were found. Asking for a name that was not declared is a bug in the tool and gives nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    flags: BTreeSet<&'static str>,
-    values: BTreeMap<&'static str, Vec<String>>,
+    // Lists: they are short, and maps would make every tool larger.
+    flags: Vec<&'static str>,
+    values: Vec<(&'static str, Vec<String>)>,
 }
 
 impl Found {
     /// Whether the flag was given.
     #[must_use]
     pub fn flag(&self, name: &str) -> bool {
-        self.flags.contains(name)
+        self.flags.contains(&name)
     }
 
     /// All values of a list.
     #[must_use]
     pub fn texts(&self, name: &str) -> &[String] {
-        self.values.get(name).map_or(&[], Vec::as_slice)
+        self.list(name).unwrap_or_default()
     }
 
     /// The values of a list in their order, each once.
     #[must_use]
     pub fn distinct(&self, name: &str) -> Vec<String> {
-        let mut seen = BTreeSet::new();
-        self.texts(name).iter().filter(|text| seen.insert(text.as_str())).cloned().collect()
+        let mut distinct: Vec<String> = Vec::new();
+        for text in self.texts(name) {
+            if !distinct.contains(text) {
+                distinct.push(text.clone());
+            }
+        }
+        distinct
     }
 
     /// The value, or none.
@@ -244,6 +250,18 @@ impl Found {
     #[must_use]
     pub fn int(&self, name: &str) -> Option<i64> {
         self.text(name).and_then(parse::int)
+    }
+
+    fn list(&self, name: &str) -> Option<&[String]> {
+        self.values.iter().find(|(other, _)| *other == name).map(|(_, values)| values.as_slice())
+    }
+
+    fn list_mut(&mut self, name: &'static str) -> &mut Vec<String> {
+        let at = self.values.iter().position(|(other, _)| *other == name).unwrap_or_else(|| {
+            self.values.push((name, Vec::new()));
+            self.values.len() - 1
+        });
+        &mut self.values[at].1
     }
 
     /// `-j`.
@@ -261,7 +279,7 @@ impl Found {
     /// The pods that `-i` picks.
     #[must_use]
     pub fn selection(&self) -> Selection {
-        match self.values.get("indices") {
+        match self.list("indices") {
             None => Selection::All,
             Some(seqs) => {
                 Selection::Only(seqs.iter().filter_map(|seq| u32::try_from(parse::int(seq)?).ok()).map(PodSeq).collect())

@@ -71,15 +71,21 @@ pub async fn each<D: Done>(items: Vec<String>, is_json: bool, wording: Wording, 
         }
         (nth, name, item)
     });
-    let mut ends: Vec<_> = futures::stream::iter(numbered).buffer_unordered(ITEMS_AT_ONCE).collect().await;
-    ends.sort_by_key(|(nth, ..)| *nth);
-    let ends: Vec<(String, Item<D>)> = ends.into_iter().map(|(_, name, item)| (name, item)).collect();
+    let mut ends: Vec<Option<(String, Item<D>)>> = Vec::new();
+    let mut done = futures::stream::iter(numbered).buffer_unordered(ITEMS_AT_ONCE);
+    while let Some((nth, name, item)) = done.next().await {
+        ends.resize_with(ends.len().max(nth + 1), || None);
+        ends[nth] = Some((name, item));
+    }
+    let ends: Vec<(String, Item<D>)> = ends.into_iter().flatten().collect();
     let succeeded = ends.iter().filter(|(_, item)| item.why.is_none()).count();
     let report = if is_json { as_json(&ends, wording) } else { as_text(&ends, succeeded, wording) };
     report.with_success(succeeded == ends.len())
 }
 
-fn reason(name: &str, verb: &str, why: &Failure) -> String {
+/// `web : failed to kill -> ...`
+#[must_use]
+pub fn reason(name: &str, verb: &str, why: &Failure) -> String {
     format!("{name} : failed to {verb} -> {}", why.reason())
 }
 

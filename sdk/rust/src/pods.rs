@@ -1,10 +1,9 @@
 //! Pods: who is there, and what they answer.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use ocho_core::{ClusterGlob, ClusterName, PodId};
+use ocho_core::{ClusterGlob, ClusterName, PodId, PodSeq};
 use serde_json::Value;
 
 use crate::generated::ocho::pods::types as wire;
@@ -84,9 +83,23 @@ impl fmt::Display for PodReply {
         match self {
             Self::Answered { status, .. } => write!(out, "answered HTTP {status}"),
             Self::Garbled { status } => write!(out, "answered HTTP {status} with something that is not JSON"),
-            Self::TimedOut { after } => write!(out, "no answer within {} s", after.as_secs_f64()),
+            Self::TimedOut { after } => write!(out, "no answer within {}", Seconds(*after)),
             Self::Unreachable(why) => write!(out, "{why}"),
             Self::NotRegistered => write!(out, "not registered any more"),
+        }
+    }
+}
+
+/// `5 s`, `1.25 s`. Formatting a floating-point number would make every tool 20 KiB larger.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.0.as_secs())?;
+        let millis = format!("{:03}", self.0.subsec_millis());
+        match millis.trim_end_matches('0') {
+            "" => out.write_str(" s"),
+            part => write!(out, ".{part} s"),
         }
     }
 }
@@ -111,15 +124,17 @@ pub async fn find(clusters: &ClusterGlob) -> Result<Vec<Pod>, PodsError> {
         wire::Error::RegistryUnreachable(text) => PodsError::RegistryUnreachable(text),
         wire::Error::Other(problem) => PodsError::Other(problem.message),
     })?;
-    // A pod that connects anew has two nodes for a while.
-    let mut pods = BTreeMap::new();
-    for pod in found {
-        let cluster: ClusterName = pod.id.cluster.parse().map_err(|error| PodsError::Other(format!("{error}")))?;
-        let id = PodId { cluster, seq: ocho_core::PodSeq(pod.id.seq) };
-        pods.insert(id.clone(), Pod { id, application: pod.application, task: pod.task });
-    }
+    let mut pods = found.into_iter().map(read).collect::<Result<Vec<Pod>, _>>()?;
+    // A pod that connects anew has two nodes for a while. The list comes sorted.
+    pods.dedup_by(|later, earlier| later.id == earlier.id);
     crate::debug(format_args!("<- registry ({} pods match {clusters})", pods.len()));
-    Ok(pods.into_values().collect())
+    Ok(pods)
+}
+
+fn read(pod: wire::Pod) -> Result<Pod, PodsError> {
+    let cluster: ClusterName = pod.id.cluster.parse().map_err(|error| PodsError::Other(format!("{error}")))?;
+    let id = PodId { cluster, seq: PodSeq(pod.id.seq) };
+    Ok(Pod { id, application: pod.application, task: pod.task })
 }
 
 /// Asks for each pod's state, process, ports, status and metrics, secrets masked.

@@ -38,11 +38,13 @@ pub struct Cluster {
     versions: BTreeMap<String, Vec<Value>>,
     refusals: Vec<marathon::Refusal>,
     boot: Option<marathon::Boot>,
+    files: BTreeMap<String, String>,
     registry_fails: Option<String>,
     requests: Vec<String>,
     out: String,
     err: String,
     clock: time::Clock,
+    chance: u64,
 }
 
 /// What a run left.
@@ -83,6 +85,13 @@ impl Cluster {
     #[must_use]
     pub fn pods(self, pods: impl IntoIterator<Item = Pod>) -> Self {
         pods.into_iter().fold(self, Self::pod)
+    }
+
+    /// With a file that came with the command.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.insert(name.to_owned(), text.to_owned());
+        self
     }
 
     /// The registry does not answer.
@@ -127,6 +136,18 @@ pub(crate) fn hear_err(line: &str) {
 
 pub(crate) fn now() -> Duration {
     with(|cluster| cluster.clock.now)
+}
+
+/// Chance that counts: 1, 2, 3, ...
+pub(crate) fn chance() -> u64 {
+    with(|cluster| {
+        cluster.chance += 1;
+        cluster.chance
+    })
+}
+
+pub(crate) fn read_file(name: &str) -> std::io::Result<String> {
+    with(|cluster| cluster.files.get(name).cloned()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
 }
 
 pub(crate) use time::pause;

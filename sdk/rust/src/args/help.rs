@@ -73,7 +73,7 @@ fn invocation(switch: &Switch) -> String {
 
 fn with_values(switch: &Switch, nth: usize) -> String {
     let spelling = switch.spellings[nth];
-    let value = switch.name.to_uppercase();
+    let value = switch.name.to_ascii_uppercase();
     match switch.takes {
         Takes::Nothing => spelling.to_owned(),
         Takes::One(_) => format!("{spelling} {value}"),

@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
         if switch.name == "help" {
             return Err(Ended::Help);
         }
-        self.found.flags.insert(switch.name);
+        self.found.flags.push(switch.name);
         Ok(())
     }
 
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         {
             return Err(wrong(&format!("argument {shown}: invalid int value: {}", quoted(odd))));
         }
-        self.found.values.insert(name, values.iter().map(|value| (*value).to_owned()).collect());
+        *self.found.list_mut(name) = values.iter().map(|value| (*value).to_owned()).collect();
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
     fn place_extras(&mut self) -> Result<(), Ended> {
         let extras = std::mem::take(&mut self.extras);
         if let Some(name) = self.usage.passes_unknown {
-            self.found.values.entry(name).or_default().extend(extras.into_iter().map(str::to_owned));
+            self.found.list_mut(name).extend(extras.into_iter().map(str::to_owned));
             return Ok(());
         }
         let last = self.usage.positionals.last();
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
         for extra in extras {
             match last {
                 Some(last) if last.count == Count::OneOrMore && !extra.starts_with('-') => {
-                    self.found.values.entry(last.name).or_default().push(extra.to_owned());
+                    self.found.list_mut(last.name).push(extra.to_owned());
                 }
                 _ => unknown.push(extra),
             }

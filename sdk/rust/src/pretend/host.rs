@@ -40,7 +40,10 @@ pub(crate) mod registry {
             }
             let now = cluster.clock.now;
             let there = cluster.pods.iter().filter(|pod| pod.from <= now && pattern.matches(&pod.cluster));
+            let mut there: Vec<_> = there.collect();
+            there.sort_by_key(|pod| (&pod.cluster, pod.seq));
             Ok(there
+                .into_iter()
                 .map(|pod| Pod {
                     id: PodId { cluster: pod.cluster.clone(), seq: pod.seq },
                     application: pod.application.clone(),

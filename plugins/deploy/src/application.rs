@@ -1,0 +1,186 @@
+//! The Marathon app that a definition becomes.
+
+use ocho_sdk::{ClusterName, Map, Value, image, json};
+
+use crate::definition::Definition;
+use crate::settings;
+
+/// What the command line adds to a definition.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) namespace: String,
+    pub(crate) suffix: Option<String>,
+    pub(crate) release: Option<String>,
+    pub(crate) pods: u32,
+    /// Blocks of settings by qualified cluster.
+    pub(crate) overrides: Map<String, Value>,
+}
+
+/// An app that can be posted.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Application {
+    /// Without a leading slash, as its pods register it.
+    pub(crate) id: String,
+    pub(crate) cluster: ClusterName,
+    pub(crate) app: Value,
+}
+
+/// Makes the app. `moment` makes its id unique: `2026-11-20-19-12-59-3f9a`.
+pub(crate) fn build(definition: Definition, request: &Request, moment: &str) -> Result<Application, String> {
+    let name = match &request.suffix {
+        Some(suffix) => format!("{}-{suffix}", definition.cluster),
+        None => definition.cluster.clone(),
+    };
+    let qualified = format!("{}.{name}", request.namespace);
+    let cluster: ClusterName = qualified.parse().map_err(|error| format!("{error}"))?;
+    let settings = settings(&definition, request.overrides.get(&qualified))?;
+    let id = format!("ochopod.{qualified}-{moment}");
+    let generated = generated(&definition, request, &id, &name, &settings);
+    let app = settings::merge(Value::Object(definition.verbatim), generated);
+    Ok(Application { id, cluster, app })
+}
+
+/// The definition's settings with the override over them; nothing in them may be null.
+fn settings(definition: &Definition, over: Option<&Value>) -> Result<Value, String> {
+    let own = Value::Object(definition.settings.clone());
+    let merged = match over {
+        Some(over) => settings::merge(own, over.clone()),
+        None => own,
+    };
+    let missing = merged.as_object().map(settings::missing).unwrap_or_default();
+    if missing.is_empty() {
+        return Ok(merged);
+    }
+    let lines: String = missing.iter().map(|path| format!("\n\t - {path}")).collect();
+    Err(format!("{} setting(s) missing ->{lines}", missing.len()))
+}
+
+/// What wins over `verbatim`. The two volumes are where pods look for ZooKeeper's address.
+fn generated(definition: &Definition, request: &Request, id: &str, name: &str, settings: &Value) -> Value {
+    let volume = |path: &str| json!({"containerPath": path, "hostPath": path, "mode": "RO"});
+    let release = request.release.as_deref();
+    json!({
+        "id": id,
+        "instances": request.pods,
+        "env": {
+            "ochopod_cluster": name,
+            "ochopod_debug": definition.is_debug.to_string(),
+            "ochopod_start": definition.is_started.to_string(),
+            "ochopod_namespace": request.namespace,
+            "pod": json::to_line(settings),
+        },
+        "container": {
+            "type": "DOCKER",
+            "docker": {
+                "forcePullImage": true,
+                "image": release.map_or_else(|| definition.image.clone(), |release| image::with_tag(&definition.image, release)),
+                "network": "BRIDGE",
+                "portMappings": definition.ports.iter().map(|port| port.to_json()).collect::<Vec<_>>(),
+            },
+            "volumes": [volume("/etc/mesos"), volume("/opt/mesosphere")],
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition;
+
+    fn request() -> Request {
+        Request { namespace: "marathon".to_owned(), suffix: None, release: None, pods: 1, overrides: Map::new() }
+    }
+
+    fn built(text: &str, request: &Request) -> Result<Application, String> {
+        build(definition::read(text).unwrap(), request, "2026-11-20-19-12-59")
+    }
+
+    #[test]
+    fn the_whole_example() {
+        let text = r#"
+cluster: redis
+image: paugamo/redis:1.2
+ports: [6379, "5000 *", "9000 9001", "8125 udp", "8126 * UDP", "8127 18127 tcp"]
+settings: {a: 1, b: {c: [1, 2], d: "x"}}
+verbatim:
+  cpus: 0.5
+  mem: 256
+  instances: 77
+  env: {FOO: bar, ochopod_debug: "zzz"}
+  container:
+    volumes: [{containerPath: /data, hostPath: /data, mode: RW}]
+"#;
+        let over = json!({"a": 2, "b": {"c": [3], "e": "hey"}});
+        let request = Request {
+            namespace: "test".to_owned(),
+            release: Some("3.0".to_owned()),
+            pods: 2,
+            overrides: Map::from_iter([("test.redis".to_owned(), over)]),
+            ..request()
+        };
+        let application = built(text, &request).unwrap();
+        let port = |container, host: Option<u16>, protocol| match host {
+            Some(host) => json!({"containerPort": container, "hostPort": host, "protocol": protocol}),
+            None => json!({"containerPort": container, "protocol": protocol}),
+        };
+        let expected = json!({
+            "id": "ochopod.test.redis-2026-11-20-19-12-59",
+            "instances": 2,
+            "cpus": 0.5,
+            "mem": 256,
+            "env": {
+                "FOO": "bar",
+                "ochopod_cluster": "redis",
+                "ochopod_debug": "false",
+                "ochopod_namespace": "test",
+                "ochopod_start": "true",
+                "pod": "{\"a\": 2, \"b\": {\"c\": [1, 2, 3], \"d\": \"x\", \"e\": \"hey\"}}",
+            },
+            "container": {
+                "type": "DOCKER",
+                "docker": {
+                    "forcePullImage": true,
+                    "image": "paugamo/redis:3.0",
+                    "network": "BRIDGE",
+                    "portMappings": [
+                        port(8080, None, "tcp"), port(6379, None, "tcp"), port(5000, Some(5000), "tcp"), port(9000, Some(9001), "tcp"),
+                        port(8125, None, "udp"), port(8126, Some(8126), "udp"), port(8127, Some(18127), "tcp"),
+                    ],
+                },
+                "volumes": [
+                    {"containerPath": "/data", "hostPath": "/data", "mode": "RW"},
+                    {"containerPath": "/etc/mesos", "hostPath": "/etc/mesos", "mode": "RO"},
+                    {"containerPath": "/opt/mesosphere", "hostPath": "/opt/mesosphere", "mode": "RO"},
+                ],
+            },
+        });
+        assert_eq!(application.app, expected);
+        assert_eq!(application.cluster.as_str(), "test.redis");
+    }
+
+    #[test]
+    fn nulls_are_told_together() {
+        let text = "cluster: c\nimage: i\nsettings: {a: ~, b: {c: ~, d: 1, e: {f: ~}}}\n";
+        let message = built(text, &request()).unwrap_err();
+        assert_eq!(message, "3 setting(s) missing ->\n\t - pod.a\n\t - pod.b.c\n\t - pod.b.e.f");
+        let over = json!({"a": 1, "b": {"c": 2, "e": {"f": 3}}});
+        let request = Request { overrides: Map::from_iter([("marathon.c".to_owned(), over)]), ..request() };
+        assert!(built(text, &request).is_ok());
+    }
+
+    #[test]
+    fn a_suffix_is_part_of_the_name() {
+        let request = Request { suffix: Some("blue".to_owned()), ..request() };
+        let application = built("cluster: c\nimage: i\n", &request).unwrap();
+        assert_eq!(application.id, "ochopod.marathon.c-blue-2026-11-20-19-12-59");
+        assert_eq!(
+            (application.cluster.as_str(), &application.app["env"]["ochopod_cluster"]),
+            ("marathon.c-blue", &json!("c-blue"))
+        );
+    }
+
+    #[test]
+    fn names_that_cannot_be_clusters_are_refused() {
+        assert!(built("cluster: a b\nimage: i\n", &request()).unwrap_err().starts_with("cluster name `marathon.a b`"));
+    }
+}

@@ -1,0 +1,148 @@
+//! `deploy`: makes Marathon apps of container definitions and waits until their pods are up.
+
+mod application;
+mod definition;
+mod overrides;
+mod ports;
+mod scalar;
+mod settings;
+mod wait;
+mod yaml;
+
+use std::time::Duration;
+
+use application::{Application, Request};
+use ocho_sdk::items::{self, Item, Wording};
+use ocho_sdk::{Deadline, Failure, Found, Kind, PodSeq, Report, Usage, Value, clock, files, json, marathon};
+use wait::Pods;
+
+const WORDING: Wording = Wording { verb: "deploy", member: "up", summary: |pods| format!("+{pods} pods") };
+
+/// What `deploy` accepts.
+#[must_use]
+pub fn usage() -> Usage {
+    Usage::new(
+        "deploy",
+        "Deploy containers: each definition becomes a Marathon application, whose pods form a cluster. \
+         Pods that come up stay; the application is deleted where none does.",
+    )
+    .one_or_more("containers", "YAML files with container definitions")
+    .json(&["-j"])
+    .value(&["-n"], "namespace", Kind::Text, "namespace of the clusters, marathon by default")
+    .values(&["-o"], "overrides", Kind::Text, "YAML files with settings by <namespace>.<cluster>, later ones over earlier ones")
+    .value(&["-p"], "pods", Kind::Int, "number of pods, 1 by default")
+    .value(&["-r"], "release", Kind::Text, "docker tag to use instead of the definition's")
+    .value(&["-s"], "suffix", Kind::Text, "suffix for the name of the cluster, added as -<suffix>")
+    .timeout()
+    .flag(&["--strict"], "strict", "wait until the pods run, not merely until they are there")
+    .flag(&["--dry-run"], "dry-run", "print the applications and submit nothing")
+    .flag(&["--rollback"], "rollback", "delete the application unless all of its pods come up")
+}
+
+/// Deploys all definitions at the same time.
+///
+/// # Errors
+/// Where an override file cannot be read.
+pub async fn run(args: Found) -> Result<Report, Failure> {
+    let request = Request {
+        namespace: args.text("namespace").unwrap_or("marathon").to_owned(),
+        suffix: args.text("suffix").map(str::to_owned),
+        release: args.text("release").map(str::to_owned),
+        pods: u32::try_from(args.int("pods").unwrap_or(1).max(1)).unwrap_or(u32::MAX),
+        overrides: overrides::load(args.texts("overrides"))?,
+    };
+    let containers = args.distinct("containers");
+    if args.flag("dry-run") {
+        return Ok(dry_run(containers, &request, args.json()));
+    }
+    let wanted = Wanted { timeout: args.timeout(), is_strict: args.flag("strict"), rolls_back: args.flag("rollback") };
+    let deploy = async |file: &str| deploy(file, &request, wanted).await;
+    Ok(items::each(containers, args.json(), WORDING, deploy).await)
+}
+
+/// When a deployment counts as done, and what becomes of one that does not get there.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    timeout: Duration,
+    is_strict: bool,
+    rolls_back: bool,
+}
+
+async fn deploy(file: &str, request: &Request, wanted: Wanted) -> Item<Vec<PodSeq>> {
+    let application = match submit(file, request).await {
+        Ok(application) => application,
+        Err(why) => return Item { why: Some(why), ..Item::default() },
+    };
+    let deadline = Deadline::after(wanted.timeout);
+    let pods = wait::until_up(file, &application, request.pods, wanted.is_strict, deadline).await;
+    if pods.are_enough(request.pods) {
+        return Item { done: pods.up, ..Item::default() };
+    }
+    give_up(&application, pods, request.pods, wanted).await
+}
+
+async fn submit(file: &str, request: &Request) -> Result<Application, Failure> {
+    let application = read(file, request)?;
+    let submitted = marathon::create_app(&application.app).await;
+    submitted.map_err(|why| Failure::new(format!("submission failed {why}")))?;
+    Ok(application)
+}
+
+fn read(file: &str, request: &Request) -> Result<Application, Failure> {
+    let text = files::read(file)?;
+    let definition = definition::read(&text)?;
+    application::build(definition, request, &clock::moment()).map_err(Failure::new)
+}
+
+/// What came up stays; an application of which nothing came up goes.
+async fn give_up(application: &Application, pods: Pods, wanted_pods: u32, wanted: Wanted) -> Item<Vec<PodSeq>> {
+    let mut why = format!("{}/{wanted_pods} pods came up within {} s", pods.up.len(), wanted.timeout.as_secs());
+    if let Some(cause) = pods.why_missing(&application.id).await {
+        why = format!("{why}: {cause}");
+    }
+    if !pods.up.is_empty() && !wanted.rolls_back {
+        return Item { done: pods.up, why: Some(Failure::new(why)), ..Item::default() };
+    }
+    if let Err(error) = marathon::delete_app(&application.id).await {
+        why = format!("{why}; application deletion failed {error}");
+    }
+    Item { why: Some(Failure::new(why)), ..Item::default() }
+}
+
+/// Shows what would be submitted: the apps as JSON, one below the other, or with `-j` keyed by file.
+fn dry_run(containers: Vec<String>, request: &Request, is_json: bool) -> Report {
+    let drafts: Vec<(String, Result<Value, Failure>)> = containers
+        .into_iter()
+        .map(|file| {
+            let app = read(&file, request).map(|application| application.app);
+            (file, app)
+        })
+        .collect();
+    let is_ok = drafts.iter().all(|(_, draft)| draft.is_ok());
+    let report = if is_json { Report::json(&keyed(drafts)) } else { Report::text(listed(&drafts)) };
+    report.with_success(is_ok)
+}
+
+fn keyed(drafts: Vec<(String, Result<Value, Failure>)>) -> Value {
+    let members = drafts.into_iter().map(|(file, draft)| match draft {
+        Ok(app) => (file, json!({"ok": true, "app": app})),
+        Err(why) => (file, json!({"ok": false, "why": why.reason()})),
+    });
+    Value::Object(members.collect())
+}
+
+fn listed(drafts: &[(String, Result<Value, Failure>)]) -> String {
+    let each: Vec<String> = drafts
+        .iter()
+        .map(|(file, draft)| match draft {
+            Ok(app) => format!("{app:#}"),
+            Err(why) => items::reason(file, WORDING.verb, why),
+        })
+        .collect();
+    each.join("\n")
+}
+
+ocho_sdk::tool!(super::usage, super::run);
+
+#[cfg(test)]
+mod tests;
