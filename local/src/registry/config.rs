@@ -99,4 +99,10 @@ pub enum RegistryError {
         #[source]
         cause: rusqlite::Error,
     },
+    /// Another process has the state open.
+    #[error("the registry's state in `{file}` is in use by another process; stop that one or choose another folder")]
+    InUse {
+        /// The file of the state.
+        file: PathBuf,
+    },
 }

@@ -10,7 +10,9 @@ use tracing::{info, warn};
 
 use super::config::{RegistryConfig, RegistryError};
 use super::connection::{self, Shared};
+use super::saver::{Saver, on_a_thread};
 use super::state::{Now, State};
+use super::store::Store;
 
 /// A registry that listens.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub struct Registry {
     listener: TcpListener,
     address: SocketAddr,
     shared: Shared,
+    store: Option<Store>,
 }
 
 impl Registry {
@@ -27,12 +30,18 @@ impl Registry {
     ///
     /// The address is taken, or the state cannot be read.
     pub async fn bind(config: RegistryConfig) -> Result<Self, RegistryError> {
-        let RegistryConfig { listen, limits, data: _ } = config;
-        let state = State::new(Now::read(), limits);
+        let RegistryConfig { listen, limits, data } = config;
         let failed = |cause| RegistryError::Listen { address: listen, cause };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, shared: Shared::new(state) })
+        let mut state = State::new(Now::read(), limits, address.port());
+        let mut store = None;
+        if let Some(folder) = data {
+            let (opened, saved) = on_a_thread(move || Store::open(&folder)).await?;
+            state.restore(Now::read(), saved);
+            store = Some(opened);
+        }
+        Ok(Self { listener, address, shared: Shared::new(state), store })
     }
 
     /// Where it listens.
@@ -40,28 +49,42 @@ impl Registry {
         self.address
     }
 
-    /// Serves until it is told to stop, then ends all connections. Sessions are not closed by that.
+    /// Serves until it is told to stop, then ends all connections and saves the rest. That closes no session: who comes
+    /// back in time after a restart finds what it left.
     pub async fn serve(self, stop: CancellationToken) {
         info!(address = %self.address, "registry serves");
-        let mut tasks = JoinSet::new();
-        tasks.spawn(expire(self.shared.clone()));
-        tasks.spawn(sweep(self.shared.clone()));
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, address)) => start(&mut connections, stream, address, &self.shared, &stop),
-                    Err(error) => rest_after(&error).await,
-                },
-                // Keeps the set as small as the number of connections.
-                Some(_ended) = connections.join_next() => {}
-            }
+        let quiet = CancellationToken::new();
+        let mut saving = JoinSet::new();
+        if let Some(store) = self.store {
+            saving.spawn(Saver::new(store, self.shared.clone()).run(quiet.clone()));
         }
-        drop(self.listener);
-        connections.shutdown().await;
-        tasks.shutdown().await;
+        let mut chores = JoinSet::new();
+        chores.spawn(expire(self.shared.clone()));
+        chores.spawn(sweep(self.shared.clone()));
+        accept(self.listener, &self.shared, &stop).await;
+        chores.shutdown().await;
+        // Nothing changes any more: the saver writes what is left and ends.
+        quiet.cancel();
+        while saving.join_next().await.is_some() {}
     }
+}
+
+/// Accepts until it is told to stop, and returns when the last connection is gone.
+async fn accept(listener: TcpListener, shared: &Shared, stop: &CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => start(&mut connections, stream, address, shared, stop),
+                Err(error) => rest_after(&error).await,
+            },
+            // Keeps the set as small as the number of connections.
+            Some(_ended) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    connections.shutdown().await;
 }
 
 fn start(connections: &mut JoinSet<()>, stream: TcpStream, address: SocketAddr, shared: &Shared, stop: &CancellationToken) {

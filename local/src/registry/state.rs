@@ -1,21 +1,23 @@
 //! All that the registry knows, and how a frame of a client changes it. No sockets and no clock: the time is handed in.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::acl::{Acl, Who, perms};
 use super::code::Code;
 use super::config::RegistryLimits;
+use super::dirty::Dirty;
 use super::jute::Reader;
 use super::outbox::Outbox;
-use super::path;
 use super::sessions::{Password, Sessions};
 use super::stats::Stats;
-use super::tree::{Change, Stamp, Tree, TreeLimits, What};
+use super::store::{Batch, Saved};
+use super::tree::{Change, Stamp, Tree, TreeLimits};
 use super::watches::{ConnId, Watches};
 use super::wire::{ConnectRequest, ConnectResponse, EventKind, Reply, Request, RequestHeader, Zxid, op, put_event, put_reply};
 
@@ -53,17 +55,12 @@ pub(super) struct Conn {
     pub(super) session: Option<i64>,
 }
 
-/// What changed since the store was told the last time.
-#[derive(Debug, Default)]
-pub(super) struct Dirty {
-    pub(super) paths: HashSet<Box<str>>,
-    pub(super) sessions: HashSet<i64>,
-}
-
 /// Everything.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) limits: RegistryLimits,
+    /// Where the clients come in; shown to operators.
+    pub(super) port: u16,
     pub(super) tree: Tree,
     pub(super) watches: Watches,
     pub(super) sessions: Sessions,
@@ -72,14 +69,15 @@ pub(super) struct State {
     next_conn: u64,
     pub(super) zxid: Zxid,
     /// The last transaction of the last life that was saved. A client that saw a later one saw something that is lost.
-    pub(super) restored_zxid: Zxid,
+    restored_zxid: Zxid,
     /// None where nothing is saved.
-    pub(super) dirty: Option<Dirty>,
+    dirty: Option<Dirty>,
 }
 
 impl State {
-    pub(super) fn new(now: Now, limits: RegistryLimits) -> Self {
+    pub(super) fn new(now: Now, limits: RegistryLimits, port: u16) -> Self {
         Self {
+            port,
             tree: Tree::new(TreeLimits { nodes: limits.nodes, bytes: limits.bytes }),
             watches: Watches::new(limits.watches),
             sessions: Sessions::new(now.wall_ms),
@@ -91,6 +89,44 @@ impl State {
             dirty: None,
             limits,
         }
+    }
+
+    /// Begins where the last life ended. From now on changes are remembered for the store.
+    pub(super) fn restore(&mut self, now: Now, saved: Saved) {
+        for (path, node) in saved.nodes {
+            if self.tree.load(&path, node).is_err() {
+                warn!(path, "a saved node has no parent and is left out");
+            }
+        }
+        for (id, session) in saved.sessions {
+            self.sessions.restore(now.instant, id, session.password, session.timeout);
+        }
+        self.restored_zxid = saved.zxid;
+        // As a new leader does it: what this life counts never meets what the last one counted.
+        self.zxid = if saved.zxid == 0 { 0 } else { ((saved.zxid >> 32) + 1) << 32 };
+        self.dirty = Some(Dirty::new(self.zxid));
+        for owner in self.tree.ephemeral_owners() {
+            if self.sessions.get(owner).is_none() {
+                self.remove_ephemerals(now, owner);
+            }
+        }
+    }
+
+    /// What the store has to be told; nothing if it knows all.
+    pub(super) fn take_batch(&mut self) -> Option<Batch> {
+        self.dirty.as_mut()?.take_batch(self.zxid, &mut self.tree, &self.sessions)
+    }
+
+    /// A batch could not be saved: its content is to come again.
+    pub(super) fn keep_batch(&mut self, batch: &Batch) {
+        if let Some(dirty) = &mut self.dirty {
+            dirty.keep(batch);
+        }
+    }
+
+    /// Rings when there is something to save. None where nothing is saved.
+    pub(super) fn save_bell(&self) -> Option<Arc<Notify>> {
+        self.dirty.as_ref().map(Dirty::bell)
     }
 
     /// Lets a connection in. None: there are as many as there may be.
@@ -223,11 +259,15 @@ impl State {
 
     /// Ends a session: what is ephemeral goes in one transaction, and who watched is told.
     pub(super) fn end_session(&mut self, now: Now, id: i64) {
-        if self.sessions.close(id).is_none() {
-            return;
+        if self.sessions.close(id).is_some() {
+            self.remove_ephemerals(now, id);
+            self.mark_session(id);
         }
+    }
+
+    fn remove_ephemerals(&mut self, now: Now, owner: i64) {
         let stamp = self.stamp(now);
-        let paths: Vec<String> = self.tree.ephemerals_of(id).map(str::to_owned).collect();
+        let paths: Vec<String> = self.tree.ephemerals_of(owner).map(str::to_owned).collect();
         let mut changes = Vec::with_capacity(paths.len());
         for path in &paths {
             if let Err(error) = self.tree.remove(stamp, path, &mut changes) {
@@ -235,7 +275,6 @@ impl State {
             }
         }
         self.commit(stamp, &changes);
-        self.mark_session(id);
     }
 
     /// Ends the sessions whose time is over; gives when to look again.
@@ -267,6 +306,9 @@ impl State {
     /// Begins a transaction.
     pub(super) fn stamp(&mut self, now: Now) -> Stamp {
         self.zxid += 1;
+        if let Some(dirty) = &self.dirty {
+            dirty.ring();
+        }
         Stamp { zxid: self.zxid, time_ms: now.wall_ms }
     }
 
@@ -313,7 +355,7 @@ impl State {
 
     fn mark_session(&mut self, id: i64) {
         if let Some(dirty) = &mut self.dirty {
-            dirty.sessions.insert(id);
+            dirty.mark_session(id);
         }
     }
 
@@ -328,39 +370,6 @@ enum Opened {
     Session { id: i64, password: Password },
     Expired,
     Full,
-}
-
-impl Dirty {
-    fn mark(&mut self, change: &Change, tree: &mut Tree) {
-        let path = change.path.as_str();
-        match &change.what {
-            What::Created { .. } => {
-                // A deletion that the store does not know yet: whatever comes, the store must hear of this path.
-                if !self.paths.insert(path.into()) {
-                    tree.mark_saved(path);
-                }
-                self.mark_parent(path);
-            }
-            What::Deleted { node, .. } => {
-                // What the store never saw need not be deleted there: nodes that come and go leave nothing.
-                if node.saved {
-                    self.paths.insert(path.into());
-                } else {
-                    self.paths.remove(path);
-                }
-                self.mark_parent(path);
-            }
-            What::DataSet { .. } | What::AclSet => {
-                self.paths.insert(path.into());
-            }
-        }
-    }
-
-    fn mark_parent(&mut self, path: &str) {
-        if let Ok(parent) = path::parent(path) {
-            self.paths.insert(path::canonical(parent).into());
-        }
-    }
 }
 
 fn millis(duration: Duration) -> i32 {

@@ -435,7 +435,7 @@ impl Reply {
                 stat.write(writer);
             }
             Self::Acl { list, stat } => {
-                writer.list(list, write_acl);
+                write_acl_list(writer, list);
                 stat.write(writer);
             }
             Self::Path(path) => writer.text(path),
@@ -445,6 +445,20 @@ impl Reply {
             Self::ErrorNumber(code) => writer.int(code.number()),
         }
     }
+}
+
+fn write_acl_list(writer: &mut Writer<'_>, list: &[Acl]) {
+    writer.list(list, write_acl);
+}
+
+/// An access list by itself, as it is saved.
+pub(super) fn put_acl(out: &mut BytesMut, list: &[Acl]) {
+    write_acl_list(&mut Writer::new(out), list);
+}
+
+/// Reads what `put_acl` wrote.
+pub(super) fn acl_from_bytes(bytes: &[u8]) -> Result<Vec<Acl>, JuteError> {
+    Reader::new(bytes).list(acl)
 }
 
 fn write_acl(writer: &mut Writer<'_>, acl: &Acl) {

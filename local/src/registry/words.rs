@@ -100,7 +100,8 @@ fn monitor(state: &State) -> String {
 fn configuration(state: &State) -> String {
     let limits = &state.limits;
     format!(
-        "maxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\njute.maxbuffer={}\nmaxSessions={}\nmaxNodes={}\nmaxBytes={}\nmaxWatches={}\n",
+        "clientPort={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\njute.maxbuffer={}\nmaxSessions={}\nmaxNodes={}\nmaxBytes={}\nmaxWatches={}\n",
+        state.port,
         limits.connections,
         limits.session_timeout_min.as_millis(),
         limits.session_timeout_max.as_millis(),

@@ -90,13 +90,15 @@ impl Tree {
     }
 
     /// Puts a node as it was saved, parents first. What is there already keeps its children.
-    pub(super) fn load(&mut self, path: &str, mut node: Node) {
+    pub(super) fn load(&mut self, path: &str, mut node: Node) -> Result<(), Code> {
+        self.find(path::parent(path)?)?;
         if let Some(present) = self.nodes.remove(path) {
             self.bytes -= path.len() + present.size();
             self.unindex(path, present.owner);
             node.children = present.children;
         }
         self.put(path, node);
+        Ok(())
     }
 
     fn put(&mut self, path: &str, node: Node) {
@@ -146,6 +148,11 @@ impl Tree {
     /// What goes with the session, sorted.
     pub(super) fn ephemerals_of(&self, session: i64) -> impl Iterator<Item = &str> {
         self.ephemerals.get(&session).into_iter().flatten().map(AsRef::as_ref)
+    }
+
+    /// Sessions that have ephemeral nodes.
+    pub(super) fn ephemeral_owners(&self) -> Vec<i64> {
+        self.ephemerals.keys().copied().collect()
     }
 
     /// How many nodes are below the path.

@@ -100,6 +100,11 @@ impl Node {
         Self { data, acl, owner, counters, children: BTreeSet::new(), saved: false }
     }
 
+    /// A node that the store has.
+    pub(in crate::registry) fn saved(data: Option<Bytes>, acl: AclList, owner: Owner, counters: Counters) -> Self {
+        Self { data, acl, owner, counters, children: BTreeSet::new(), saved: true }
+    }
+
     /// What clients see.
     pub(in crate::registry) fn stat(&self) -> Stat {
         let counters = &self.counters;
