@@ -1,7 +1,9 @@
 //! What every part of ocho means by its words: names, pod registrations, command lines, signatures.
 //!
-//! Plain values only: no I/O, no clock, no HTTP words. The feature `crypto` adds [`signature`], which guests leave out.
+//! Plain values only: no I/O, no clock, no HTTP words. The feature `crypto` adds [`signature`] and [`aes`], which guests leave out.
 
+#[cfg(feature = "crypto")]
+pub mod aes;
 pub mod command_line;
 pub mod glob;
 pub mod json;

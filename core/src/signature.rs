@@ -98,13 +98,8 @@ impl SignedRequest<'_> {
         let mut variables: Vec<Vec<u8>> =
             self.variables.iter().map(|(name, value)| [name.to_ascii_lowercase().as_bytes(), b":", value].concat()).collect();
         variables.sort();
-        let mut lines: Vec<&[u8]> = vec![
-            self.time.as_bytes(),
-            self.nonce.as_bytes(),
-            self.method.as_bytes(),
-            self.path_and_query.as_bytes(),
-            self.shell,
-        ];
+        let mut lines: Vec<&[u8]> =
+            vec![self.time.as_bytes(), self.nonce.as_bytes(), self.method.as_bytes(), self.path_and_query.as_bytes(), self.shell];
         lines.extend(variables.iter().map(Vec::as_slice));
         let digest = hex(&self.body_sha256);
         lines.push(digest.as_bytes());
@@ -191,9 +186,7 @@ mod tests {
         let digest = "230d8358dc8e8890b4c58deeb62912ee2f20357ae92a5cc861b98e68fe31acb5";
         assert_eq!(
             text,
-            format!(
-                "1764000000\n00112233445566778899aabbccddeeff\nPOST\n/run/deploy+test?x=1\n\nx-var-a:1\nx-var-b:2\n{digest}"
-            )
+            format!("1764000000\n00112233445566778899aabbccddeeff\nPOST\n/run/deploy+test?x=1\n\nx-var-a:1\nx-var-b:2\n{digest}")
         );
         let token = Token::new("secret").unwrap();
         let signature = token.sign_request(&request());
