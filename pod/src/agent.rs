@@ -20,6 +20,7 @@ use crate::lifecycle::{Lifecycle, LifecycleSettings};
 use crate::log::Log;
 use crate::registry::ClusterPaths;
 use crate::registry::membership::Membership;
+use crate::signing::Guard;
 use crate::tools::Tools;
 use crate::whereabouts::Whereabouts;
 
@@ -91,12 +92,15 @@ impl Agent {
             orders,
             resets,
             tools: Arc::new(pod.tools),
+            guard: Arc::new(Guard::new(environment.control_token.clone())),
+            publish_secrets: environment.publish_secrets,
         };
         let leader = Leader {
             key: identity.key.clone(),
             cluster: identity.cluster.clone(),
             control_port: environment.control_port.to_string(),
             settings: pod.model,
+            token: environment.control_token.clone(),
             face,
             probe: pod.probe,
         };
@@ -104,6 +108,12 @@ impl Agent {
         let zookeeper = place.zookeeper.clone();
         let coordinator = Coordinator { zookeeper, membership, leader, resets: reset_requests, registrations };
         Ok(Self { listener, router: control::router(control), lifecycle, coordinator, limits: control::Limits::default() })
+    }
+
+    /// Where the control API listens.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
     }
 
     /// Lives until told to stop: then the sub-process is ended, the registration removed, and requests under way are finished.

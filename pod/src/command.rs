@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::environment::Variables;
 use crate::hooks::Command;
+use crate::reaper;
 
 /// What to run.
 #[derive(Debug)]
@@ -104,8 +105,9 @@ pub(crate) async fn run(errand: Errand<'_>) -> Result<Finished, ErrandError> {
         command.current_dir(folder);
     }
     let start = |cause| ErrandError::Start { program: program(errand.command).to_owned(), cause };
-    let mut group = Group(command.spawn().map_err(start)?);
-    let child = &mut group.0;
+    let child = reaper::spawn(&mut command).map_err(start)?;
+    let mut group = Group { pid: child.id(), child };
+    let child = &mut group.child;
     let streams = (child.stdin.take(), Kept::new(errand.output_bytes), Kept::new(errand.output_bytes));
     let (stdin, stdout, stderr) = streams;
     let reading = {
@@ -115,7 +117,7 @@ pub(crate) async fn run(errand: Errand<'_>) -> Result<Finished, ErrandError> {
     };
     let work = async {
         let mut reading = std::pin::pin!(reading);
-        let mut ending = std::pin::pin!(async { tokio::join!(group.0.wait(), feed(stdin, errand.input)).0 });
+        let mut ending = std::pin::pin!(async { tokio::join!(group.child.wait(), feed(stdin, errand.input)).0 });
         let mut all_read = false;
         let status = tokio::select! {
             status = &mut ending => status,
@@ -150,13 +152,20 @@ async fn feed(stdin: Option<ChildStdin>, input: Vec<u8>) {
 }
 
 /// A process group that is killed when nobody waits for it any more.
-struct Group(Child);
+struct Group {
+    child: Child,
+    pid: Option<u32>,
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
         // Without an id it has ended and been reaped.
-        if let Some(Ok(id)) = self.0.id().map(i32::try_from) {
+        if let Some(Ok(id)) = self.child.id().map(i32::try_from) {
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        }
+        // What was not waited for is an orphan now.
+        if let Some(pid) = self.pid {
+            reaper::forget(pid);
         }
     }
 }

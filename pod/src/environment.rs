@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use ocho_core::ClusterName;
+use ocho_core::signature::Token;
 
 use crate::zookeeper_hosts::{ZookeeperHosts, ZookeeperHostsError};
 
@@ -46,7 +47,9 @@ pub struct Environment {
     /// `ochopod_bind`.
     pub network: Option<Network>,
     /// `ochopod_control_token`: callers of the control API have to sign with it. It is never published.
-    pub control_token: Option<String>,
+    pub control_token: Option<Token>,
+    /// `ochopod_publish_secrets`: `/info` shows metrics that look like secrets to everybody, as the original does.
+    pub publish_secrets: bool,
     /// Every other `ochopod_<x>`, by `<x>`.
     pub others: BTreeMap<String, String>,
     /// What was passed over, for the log.
@@ -88,7 +91,7 @@ pub enum EnvironmentError {
 }
 
 /// Variables that steer the agent and are no hints to be published.
-const PRIVATE: [&str; 3] = ["bind", "control_token", "zk"];
+const PRIVATE: [&str; 4] = ["bind", "control_token", "publish_secrets", "zk"];
 /// Hints with a field of their own.
 const KNOWN: [&str; 8] = ["cluster", "namespace", "port", "debug", "local", "start", "application", "task"];
 
@@ -119,7 +122,8 @@ impl Environment {
                 .transpose()
                 .map_err(EnvironmentError::Zookeeper)?,
             network: hint("bind").map(network).transpose()?,
-            control_token: hint("control_token").filter(|token| !token.is_empty()).map(str::to_owned),
+            control_token: hint("control_token").and_then(Token::new),
+            publish_secrets: hint("publish_secrets") == Some("true"),
             others: others(variables),
             namespace,
             name,
@@ -250,7 +254,7 @@ pub(crate) mod tests {
                 .unwrap();
         assert_eq!(environment.others, BTreeMap::from([("x".to_owned(), "y".to_owned())]));
         assert_eq!(environment.network, Some(Network::Container));
-        assert_eq!(environment.control_token.as_deref(), Some("s"));
+        assert_eq!(environment.control_token, Token::new("s"));
     }
 
     #[test]

@@ -104,6 +104,7 @@ async fn live(run: &Run) -> anyhow::Result<()> {
     // The variable that other programs for this cloud honour too.
     let metadata_allowed = variables.get("AWS_EC2_METADATA_DISABLED").is_none_or(|value| value != "true");
     let place = Whereabouts::find(&environment, metadata_allowed).await?;
+    ochopod::reaper::start().context("cannot look after orphans")?;
     let stop = stop_on_signals()?;
     let agent = Agent::new(pod, &environment, &place, variables).await?;
     agent.run(stop).await;

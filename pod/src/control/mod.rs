@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::face::Face;
 use crate::lifecycle::Orders;
 use crate::log::Log;
+use crate::signing::Guard;
 use crate::tools::Tools;
 
 pub use routes::router;
@@ -32,4 +33,8 @@ pub struct Control {
     pub resets: tokio::sync::mpsc::Sender<()>,
     /// What `/exec` can run.
     pub tools: Arc<Tools>,
+    /// Who may come in.
+    pub guard: Arc<Guard>,
+    /// Whether `/info` shows metrics that look like secrets to callers who did not sign.
+    pub publish_secrets: bool,
 }

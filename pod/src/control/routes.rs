@@ -8,11 +8,13 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
+use ocho_core::masking;
 use serde_json::{Map, Value};
 
 use crate::control::answers::{bare, json};
 use crate::control::{Control, Task, exec};
 use crate::face;
+use crate::signing::{Line, Refusal};
 
 /// What a caller who says nothing waits for.
 const WAIT: Duration = Duration::from_secs(60);
@@ -20,6 +22,8 @@ const WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// A picture of a cluster of thousands of pods fits.
 const BODY_BYTES: usize = 16 << 20;
+/// A signed request is held in memory as a whole, with its files.
+const SIGNED_BYTES: usize = 64 << 20;
 
 /// The API as a service.
 pub fn router(control: Control) -> Router {
@@ -65,14 +69,47 @@ async fn answer(State(control): State<Control>, request: Request) -> Response {
         (&Method::OPTIONS, _) => return options(),
         _ => return bare(StatusCode::METHOD_NOT_ALLOWED),
     }
+    let request = match admit(&control, request).await {
+        Ok(request) => request,
+        Err(code) => return bare(code),
+    };
     match route {
-        Route::Info => json(StatusCode::OK, &face::info_json(&control.registration, &control.face.view())),
+        Route::Info => json(StatusCode::OK, &info(&control)),
         Route::Log => json(StatusCode::OK, &face::log_json(control.log.lines())),
         Route::Reset => reset(&control),
         Route::Exec => exec::answer(&control, request).await,
         Route::Control { task, seconds } => order(&control, task, seconds, request).await,
         Route::Health => bare(StatusCode::METHOD_NOT_ALLOWED),
     }
+}
+
+/// Lets a request in. With a token the signature covers the body, which is read for that.
+async fn admit(control: &Control, request: Request) -> Result<Request, StatusCode> {
+    if !control.guard.asks_for_signatures() {
+        return Ok(request);
+    }
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, SIGNED_BYTES).collect().await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?.to_bytes();
+    let path_and_query = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let line = Line { method: head.method.as_str(), path_and_query };
+    match control.guard.admit(&line, &head.headers, &body) {
+        Ok(()) => Ok(Request::from_parts(head, Body::from(body))),
+        Err(Refusal::Unsigned) => Err(StatusCode::UNAUTHORIZED),
+        Err(Refusal::Busy) => Err(StatusCode::SERVICE_UNAVAILABLE),
+    }
+}
+
+/// Pods are known to put tokens into their metrics. Who has signed may see them.
+fn info(control: &Control) -> Value {
+    let mut view = control.face.view();
+    if !control.publish_secrets && !control.guard.asks_for_signatures() {
+        let mut metrics = Value::Object(std::mem::take(&mut view.metrics));
+        masking::mask(&mut metrics);
+        if let Value::Object(metrics) = metrics {
+            view.metrics = metrics;
+        }
+    }
+    Value::Object(face::info_json(&control.registration, &view))
 }
 
 /// For load balancers and people. `api` grows when a route is added.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ocho_core::ClusterName;
+use ocho_core::signature::Token;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -84,6 +85,8 @@ pub(crate) struct Leader {
     pub(crate) control_port: String,
     pub(crate) settings: ModelSettings,
     pub(crate) face: Arc<Face>,
+    /// What requests to pods are signed with. All pods of a cluster share it.
+    pub(crate) token: Option<Token>,
     pub(crate) probe: Option<Arc<dyn Probe>>,
 }
 
@@ -121,6 +124,7 @@ impl Leader {
             full_shutdown: self.settings.full_shutdown,
             sequential: self.settings.sequential,
             control_port: self.control_port.clone(),
+            token: self.token.clone(),
         }
     }
 }
@@ -279,7 +283,7 @@ impl Term<'_> {
         self.publish(&pods).await?;
         let hash = fingerprint(&pods, dependencies);
         steady(self.client, || self.lead.lock().set_data(&self.paths.hash(), hash.as_bytes(), None)).await?;
-        info!(pods = pods.len(), "configured");
+        info!(pods = pods.len(), "the cluster is configured");
         self.damper.settled();
         self.reason = None;
         self.show_quiet();

@@ -8,6 +8,7 @@ use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, header};
 use ocho_core::PodSeq;
 use ocho_core::registration::ControlAddress;
+use ocho_core::signature::Token;
 use serde_json::Value;
 use tracing::{debug, warn};
 
@@ -16,6 +17,7 @@ use crate::control::task::Task;
 use crate::generation::Generation;
 use crate::http_client::{AskError, Question, ask};
 use crate::leader::topology::{control_address, number};
+use crate::signing::sign;
 
 /// Pods asked at the same time.
 const AT_ONCE: usize = 256;
@@ -28,6 +30,8 @@ pub(crate) struct RunSettings {
     pub(crate) sequential: bool,
     /// The leader's own control port, for pods that do not name theirs.
     pub(crate) control_port: String,
+    /// What requests are signed with.
+    pub(crate) token: Option<Token>,
 }
 
 /// What to configure.
@@ -118,7 +122,7 @@ impl Run {
         let mut asked = Vec::with_capacity(targets.len());
         for target in targets {
             let body = format!("{common}\"key\": {}}}", Value::from(target.key.as_str()));
-            asked.push(ask_target(target, &path, body, limit));
+            asked.push(ask_target(target, &path, body, settings, limit));
         }
         let mut answers = Vec::with_capacity(targets.len());
         let mut coming = stream::iter(asked).buffer_unordered(at_once);
@@ -147,13 +151,19 @@ struct Answer {
     code: Result<u16, AskError>,
 }
 
-async fn ask_target(target: &Target, path: &str, body: String, limit: Duration) -> Answer {
-    let code = post(&target.address, path, body, limit).await;
+async fn ask_target(target: &Target, path: &str, body: String, settings: &RunSettings, limit: Duration) -> Answer {
+    let headers = settings.token.as_ref().map(|token| sign(token, path, body.as_bytes())).unwrap_or_default();
+    let code = post(&target.address, path, headers, body, limit).await;
     Answer { key: target.key.clone(), seq: target.seq, code }
 }
 
-async fn post(address: &ControlAddress, path: &str, body: String, limit: Duration) -> Result<u16, AskError> {
-    let mut headers = HeaderMap::new();
+async fn post(
+    address: &ControlAddress,
+    path: &str,
+    mut headers: HeaderMap,
+    body: String,
+    limit: Duration,
+) -> Result<u16, AskError> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = Bytes::from(body);
     let question = Question { method: Method::POST, host: &address.host, port: address.port, path, headers, body };

@@ -16,6 +16,7 @@ use crate::command::prepare;
 use crate::environment::Variables;
 use crate::hooks::Launch;
 use crate::log::Log;
+use crate::reaper;
 
 /// After the first process of a group has ended, the others get this long before they are killed.
 const STRAGGLERS: Duration = Duration::from_secs(1);
@@ -72,7 +73,7 @@ impl Process {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
         die_with_us(&mut command);
-        let mut child = command.spawn()?;
+        let mut child = reaper::spawn(&mut command)?;
         let pid = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
         if let Some(log) = log {
             copy_lines(child.stdout.take(), pid, log.clone());
@@ -87,7 +88,9 @@ impl Process {
 
     /// Waits for its end. May be dropped midway.
     pub(crate) async fn ended(&mut self) -> Exit {
-        match self.child.wait().await {
+        let ended = self.child.wait().await;
+        reaper::forget(self.pid);
+        match ended {
             Ok(status) => exit(status),
             Err(error) => {
                 // Somebody else reaped it: the code is lost.
@@ -99,7 +102,9 @@ impl Process {
 
     /// How it ended, if it has.
     pub(crate) fn ended_already(&mut self) -> Option<Exit> {
-        self.child.try_wait().ok().flatten().map(exit)
+        let status = self.child.try_wait().ok().flatten()?;
+        reaper::forget(self.pid);
+        Some(exit(status))
     }
 
     /// Waits up to `grace` for an end that was asked for, then kills the group, unless that is not wanted.
