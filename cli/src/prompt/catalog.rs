@@ -1,21 +1,25 @@
 //! What the host has to offer for completion, learned in the background and kept.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::topics::{Known, Topic};
 use crate::client::Client;
 use crate::command::Line;
 
 /// A key press waits at most this long for a host that has not answered yet.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Older knowledge is used, and learned anew.
 const FRESH: Duration = Duration::from_secs(30);
+/// A host that did not answer is asked again only after this.
+const RETRY: Duration = Duration::from_secs(3);
 /// The longest that the background asks.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
 
-/// The tools of a host.
+/// What is known of a host.
 #[derive(Clone)]
 pub(super) struct Catalog {
     client: Client,
@@ -25,15 +29,15 @@ pub(super) struct Catalog {
 
 #[derive(Default)]
 struct Shared {
-    known: Mutex<Known>,
+    entries: Mutex<HashMap<Topic, Entry>>,
     learned: Condvar,
 }
 
 #[derive(Default)]
-struct Known {
-    tools: Vec<String>,
+struct Entry {
+    known: Option<Vec<Known>>,
     asking: bool,
-    asked_at: Option<Instant>,
+    ask_after: Option<Instant>,
 }
 
 impl Catalog {
@@ -42,67 +46,55 @@ impl Catalog {
     }
 
     /// Asks the host in the background, unless that goes on or has just happened.
-    pub(super) fn learn(&self) {
-        let mut known = self.known();
-        if known.asking || known.asked_at.is_some_and(|at| at.elapsed() < FRESH) {
+    pub(super) fn learn(&self, topic: &Topic) {
+        let mut entries = self.entries();
+        let entry = entries.entry(topic.clone()).or_default();
+        if entry.asking || entry.ask_after.is_some_and(|time| Instant::now() < time) {
             return;
         }
-        known.asking = true;
-        let this = self.clone();
+        entry.asking = true;
+        let (this, topic) = (self.clone(), topic.clone());
         self.background.spawn(async move {
-            let tools = this.ask("help").await.as_deref().and_then(tools_of);
-            let mut known = this.known();
-            known.asking = false;
-            known.asked_at = tools.is_some().then(Instant::now);
-            known.tools = tools.unwrap_or_else(|| std::mem::take(&mut known.tools));
-            drop(known);
-            this.shared.learned.notify_all();
+            let answer = this.ask(&topic).await;
+            this.keep(topic, answer);
         });
     }
 
-    /// The names of the tools; waits a moment for a host that is being asked for the first time.
-    pub(super) fn tools(&self) -> Vec<String> {
-        self.learn();
-        let unknown = |known: &mut Known| known.tools.is_empty() && known.asking;
-        let (known, _) = self
-            .shared
-            .learned
-            .wait_timeout_while(self.known(), PATIENCE, unknown)
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        known.tools.clone()
+    /// What is known; waits a moment for a host that is being asked for the first time.
+    pub(super) fn get(&self, topic: &Topic) -> Vec<Known> {
+        self.learn(topic);
+        let unknown =
+            |entries: &mut HashMap<Topic, Entry>| entries.get(topic).is_some_and(|entry| entry.known.is_none() && entry.asking);
+        let waited = self.shared.learned.wait_timeout_while(self.entries(), PATIENCE, unknown);
+        let (entries, _) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        entries.get(topic).and_then(|entry| entry.known.clone()).unwrap_or_default()
     }
 
     /// Whether a word is the name of a tool, as far as known.
     pub(super) fn is_tool(&self, word: &str) -> bool {
-        self.known().tools.iter().any(|tool| tool == word)
+        let entries = self.entries();
+        let tools = entries.get(&Topic::Tools).and_then(|entry| entry.known.as_ref());
+        tools.is_some_and(|tools| tools.iter().any(|tool| tool.name == word))
     }
 
-    async fn ask(&self, line: &str) -> Option<String> {
-        let line = Line::parse(line).ok()?;
+    async fn ask(&self, topic: &Topic) -> Option<Vec<Known>> {
+        let line = Line::parse(&topic.line()).ok()?;
         let reply = tokio::time::timeout(ASK_LIMIT, self.client.shell(&line, None, false)).await.ok()?.ok()?;
-        reply.ok.then_some(reply.out)
+        topic.read(&reply.out).filter(|_| reply.ok)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.shared.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn keep(&self, topic: Topic, answer: Option<Vec<Known>>) {
+        let mut entries = self.entries();
+        let entry = entries.entry(topic).or_default();
+        let pause = if answer.is_some() { FRESH } else { RETRY };
+        entry.asking = false;
+        entry.ask_after = Some(Instant::now() + pause);
+        entry.known = answer.or_else(|| entry.known.take());
+        drop(entries);
+        self.shared.learned.notify_all();
     }
-}
 
-/// The tools in an answer to `help`: `available commands -> bump, deploy, ...`.
-fn tools_of(help: &str) -> Option<Vec<String>> {
-    let (_, tools) = help.split_once("available commands -> ")?;
-    let names = tools.lines().next().unwrap_or_default().split(", ").map(str::trim);
-    Some(names.filter(|name| !name.is_empty() && !name.contains(char::is_whitespace)).map(str::to_owned).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tools_stand_in_the_answer_to_help() {
-        assert_eq!(tools_of("available commands -> grep, ls\nmore").unwrap(), ["grep", "ls"]);
-        assert_eq!(tools_of("available commands -> ").unwrap(), [""; 0]);
-        assert_eq!(tools_of("something else"), None);
+    fn entries(&self) -> MutexGuard<'_, HashMap<Topic, Entry>> {
+        self.shared.entries.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

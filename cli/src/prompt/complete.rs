@@ -1,4 +1,4 @@
-//! What the Tab key offers: names of tools, and files where a word may be one.
+//! What the Tab key offers: tools, their switches, clusters, and files where a word may be one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use ocho_core::command_line;
 use reedline::{Completer, CompletionResult, Span, Suggestion};
 
 use super::catalog::Catalog;
+use super::topics::{Known, Topic};
 use crate::upload::{Position, is_path, positions};
 
 /// A larger folder is looked at in part.
@@ -27,6 +28,9 @@ impl Completer for Completion {
         let typed = Typed::before(&line[..pos]);
         let offers = match offered(&typed) {
             Offer::Tools => self.tools(&typed.word),
+            Offer::Switches(tool) if self.catalog.is_tool(&tool) => self.known(&Topic::Switches(tool), &typed.word),
+            Offer::Switches(_) => Vec::new(),
+            Offer::Clusters => self.known(&Topic::Clusters, &typed.word),
             Offer::Files => files(&typed.word, std::env::home_dir().as_deref()),
             Offer::Nothing => Vec::new(),
         };
@@ -38,12 +42,17 @@ impl Completer for Completion {
 
 impl Completion {
     fn tools(&self, beginning: &str) -> Vec<Offered> {
-        let mut names = self.catalog.tools();
-        names.extend(["help", "exit"].map(str::to_owned));
-        names.retain(|name| name.starts_with(beginning));
-        names.sort();
-        names.dedup();
-        names.into_iter().map(Offered::word).collect()
+        let mut offers = self.known(&Topic::Tools, beginning);
+        offers.extend(["help", "exit"].iter().filter(|name| name.starts_with(beginning)).map(|name| Offered::word(name, None)));
+        offers.sort_by(|a, b| a.value.cmp(&b.value));
+        offers.dedup();
+        offers
+    }
+
+    fn known(&self, topic: &Topic, beginning: &str) -> Vec<Offered> {
+        let known = self.catalog.get(topic);
+        let fitting = known.into_iter().filter(|known| known.name.starts_with(beginning));
+        fitting.map(|Known { name, about }| Offered::word(&name, about)).collect()
     }
 }
 
@@ -52,19 +61,21 @@ impl Completion {
 struct Offered {
     value: String,
     shown: String,
+    about: Option<String>,
     /// Whether the word ends here; a folder goes on.
     complete: bool,
 }
 
 impl Offered {
-    fn word(name: String) -> Self {
-        Self { value: name.clone(), shown: name, complete: true }
+    fn word(name: &str, about: Option<String>) -> Self {
+        Self { value: command_line::join(&[name]), shown: name.to_owned(), about, complete: true }
     }
 
     fn suggest(self, span: Span) -> Suggestion {
         Suggestion {
             value: self.value,
             display_override: Some(self.shown),
+            description: self.about,
             append_whitespace: self.complete,
             span,
             ..Suggestion::default()
@@ -75,6 +86,8 @@ impl Offered {
 #[derive(Debug, PartialEq, Eq)]
 enum Offer {
     Tools,
+    Switches(String),
+    Clusters,
     Files,
     Nothing,
 }
@@ -83,12 +96,32 @@ fn offered(typed: &Typed) -> Offer {
     if typed.words_before.is_empty() {
         return Offer::Tools;
     }
+    if typed.word.starts_with('-') {
+        return Offer::Switches(typed.words_before[0].clone());
+    }
     let mut words = typed.words_before.clone();
     words.push(typed.word.clone());
     match positions(&words).last() {
         Some(Position::File { from: 0 }) => Offer::Files,
         Some(Position::Path) if is_path(&typed.word) => Offer::Files,
+        _ if takes_cluster(&typed.words_before) => Offer::Clusters,
         _ => Offer::Nothing,
+    }
+}
+
+/// Whether the next word may be the name of a cluster.
+fn takes_cluster(words_before: &[String]) -> bool {
+    let Some((tool, rest)) = words_before.split_first() else { return false };
+    let takes_value = |word: &String| ["-t", "-v", "-f", "-g"].contains(&word.as_str());
+    if rest.last().is_some_and(takes_value) {
+        return false;
+    }
+    let plain = rest.iter().filter(|word| !word.starts_with('-')).count();
+    match tool.as_str() {
+        "bump" | "kill" | "off" | "on" | "reset" | "scale" => true,
+        "exec" | "grep" | "log" | "poll" => plain == 0,
+        "port" => plain == 1,
+        _ => false,
     }
 }
 
@@ -156,7 +189,7 @@ fn files(typed: &str, home: Option<&Path>) -> Vec<Offered> {
 fn offer_file(folder: &str, name: &str, is_folder: bool) -> Offered {
     let slash = if is_folder { "/" } else { "" };
     let value = command_line::join(&[format!("{folder}{name}{slash}")]);
-    Offered { value, shown: format!("{name}{slash}"), complete: !is_folder }
+    Offered { value, shown: format!("{name}{slash}"), about: None, complete: !is_folder }
 }
 
 #[cfg(test)]
@@ -186,7 +219,16 @@ mod tests {
             ("deploy ", Offer::Files),
             ("deploy -n ", Offer::Nothing),
             ("exec web run ", Offer::Files),
-            ("grep we", Offer::Nothing),
+            ("deploy -", Offer::Switches("deploy".to_owned())),
+            ("exec --f", Offer::Switches("exec".to_owned())),
+            ("exec ", Offer::Clusters),
+            ("grep we", Offer::Clusters),
+            ("grep a ", Offer::Nothing),
+            ("port ", Offer::Nothing),
+            ("port 80 ", Offer::Clusters),
+            ("kill a --force b", Offer::Clusters),
+            ("kill a -t ", Offer::Nothing),
+            ("scale -f ", Offer::Nothing),
             ("mine a", Offer::Nothing),
             ("mine ./", Offer::Files),
         ] {

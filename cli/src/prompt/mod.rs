@@ -4,6 +4,7 @@ mod catalog;
 mod complete;
 mod editor;
 mod history;
+mod topics;
 
 use std::io::{BufRead, ErrorKind, Read};
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use crate::command::{Line, LineError};
 use crate::runner::{Ending, Runner};
 use catalog::Catalog;
 use editor::{Editor, Input};
+use topics::Topic;
 
 /// A longer line is no command.
 const LINE_LIMIT_BYTES: u64 = 1 << 20;
@@ -27,7 +29,7 @@ pub(crate) fn converse(runner: &Runner, runtime: &Runtime) -> Result<ExitCode, F
         screen.note("warning, $OCHOPOD_TOKEN is undefined");
     }
     let catalog = Catalog::of(runner.client.clone(), runtime.handle().clone());
-    catalog.learn();
+    catalog.learn(&Topic::Tools);
     let mut editor = Editor::new(runner.client.target().label(), screen, catalog);
     loop {
         match editor.read()? {

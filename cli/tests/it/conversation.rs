@@ -11,6 +11,8 @@ fn tools(received: &Received) -> Answer {
         "slow" => {
             Answer::Events(vec![Some(STARTED), Some(r#"{"event":"err","text":"1 of 3 pods\n"}"#), None, Some(OUT), Some(GOOD)])
         }
+        "ls -j" => Answer::ok(r#"{"marathon.portal": {}, "marathon.web": {}}"#),
+        "grep --help" => Answer::ok("usage: grep\n\noptional arguments:\n  -h, --help  show this\n  -j, --json  print JSON"),
         "bad" => Answer::failed("unknown command"),
         "broken" => Answer::raw(500, ""),
         "paint" => Answer::ok("\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}"),
@@ -56,7 +58,7 @@ fn talk(user: &User) -> Talk {
 #[test]
 fn a_whole_conversation() {
     let mut talk = talk(&User::new());
-    talk.says("ls -j", "<ls -j>").says("", "").says("bad", "unknown command");
+    talk.says("ls", "<ls>").says("", "").says("bad", "unknown command");
     let screen = talk.leaves();
     let text = screen.replace(&talk.portal.host(), "HOST");
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
@@ -65,8 +67,8 @@ fn a_whole_conversation() {
         [
             "welcome to the ocho CLI ! (CTRL-C or exit to get out)",
             "warning, $OCHOPOD_TOKEN is undefined",
-            "HOST > ls -j",
-            "<ls -j>",
+            "HOST > ls",
+            "<ls>",
             "HOST >",
             "HOST > bad",
             "unknown command",
@@ -138,6 +140,18 @@ fn tab_completes_tools_and_files() {
     talk.terminal.types("web\t").stands_at(&format!("{prompt} deploy web-one.yml"));
     talk.says("", "<deploy web-one.yml>").leaves();
     assert_eq!(talk.portal.received().last().unwrap().parts[0].name, "web-one.yml");
+}
+
+#[test]
+fn tab_completes_clusters_and_switches_of_the_host() {
+    let mut talk = talk(&User::new());
+    let prompt = talk.prompt.clone();
+    talk.portal.wait_for_line("help");
+    talk.terminal.types("grep m\t").stands_at(&format!("{prompt} grep marathon."));
+    talk.terminal.types("w\t").stands_at(&format!("{prompt} grep marathon.web"));
+    talk.terminal.types("--j\t").stands_at(&format!("{prompt} grep marathon.web --json"));
+    talk.says("", "<grep marathon.web --json>").leaves();
+    assert!(talk.portal.lines().iter().any(|line| line == "ls -j"));
 }
 
 #[test]

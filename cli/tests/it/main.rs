@@ -6,6 +6,7 @@ mod one_shot;
 mod portal;
 mod program;
 mod runs;
+mod signatures;
 mod terminal;
 mod trouble;
 mod uploads;
