@@ -147,14 +147,15 @@ class Answer:
 class Client:
     """A session of one server."""
 
-    def __init__(self, address, name, sessions, timeout=30000, session=0, password=b"\0" * 16, seen=0):
+    def __init__(self, address, name, sessions, timeout=30000, session=0, password=b"\0" * 16, seen=0, at_once=b""):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=20)
         self.sessions = sessions
         self.xid = 0
         self.zxid = seen
         body = number(0) + long(seen) + number(timeout) + long(session) + buffer(password) + b"\0"
-        self.socket.sendall(number(len(body)) + body)
+        # What is to be asked before anybody else can take the session over goes along.
+        self.socket.sendall(number(len(body)) + body + at_once)
         reply = Answer(self.frame(), sessions)
         reply.take(">i")
         self.timeout, self.session, self.password = reply.take(">i"), reply.take(">q"), reply.buffer()
