@@ -17,6 +17,8 @@ use crate::blame::Failure;
 use crate::screen::Screen;
 
 const MENU: &str = "completion";
+/// Between the host and the line; the same while a menu is open.
+const INDICATOR: &str = " > ";
 
 /// What the user did at the prompt.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl Editor {
         let mut reedline = Reedline::create()
             .with_ansi_colors(screen.has_colour())
             .with_completer(Box::new(Completion::new(catalog)))
-            .with_menu(ReedlineMenu::EngineCompleter(Box::new(ColumnarMenu::default().with_name(MENU))))
+            .with_menu(ReedlineMenu::EngineCompleter(Box::new(ColumnarMenu::default().with_name(MENU).with_marker(INDICATOR))))
             .with_quick_completions(true)
             .with_partial_completions(true)
             .with_edit_mode(Box::new(keys()))
@@ -101,7 +103,7 @@ impl Prompt for HostPrompt {
     }
 
     fn render_prompt_indicator(&self, _: PromptEditMode) -> Cow<'_, str> {
-        Cow::Borrowed(" > ")
+        Cow::Borrowed(INDICATOR)
     }
 
     fn render_prompt_multiline_indicator(&self) -> Cow<'_, str> {

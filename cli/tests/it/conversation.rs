@@ -147,8 +147,10 @@ fn tab_completes_clusters_and_switches_of_the_host() {
     let mut talk = talk(&User::new());
     let prompt = talk.prompt.clone();
     talk.portal.wait_for_line("help");
-    talk.terminal.types("grep m\t").stands_at(&format!("{prompt} grep marathon."));
-    talk.terminal.types("w\t").stands_at(&format!("{prompt} grep marathon.web"));
+    let line = format!("{prompt} grep marathon.");
+    talk.terminal.types("grep m\t").sees(|screen| screen.contains(&line) && screen.contains("marathon.portal"));
+    talk.terminal.types("w").sees(|screen| !screen.contains("marathon.portal"));
+    talk.terminal.types("\t").stands_at(&format!("{line}web"));
     talk.terminal.types("--j\t").stands_at(&format!("{prompt} grep marathon.web --json"));
     talk.says("", "<grep marathon.web --json>").leaves();
     assert!(talk.portal.lines().iter().any(|line| line == "ls -j"));
