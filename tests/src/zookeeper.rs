@@ -74,7 +74,8 @@ impl RealZooKeeper {
 
     #[track_caller]
     fn wait_until_ready(&self) {
-        until_so("ZooKeeper", READY_WITHIN, || ask(self.port, "ruok").is_ok_and(|answer| answer == "imok"));
+        // It says `imok` a moment before it takes sessions.
+        until_so("ZooKeeper", READY_WITHIN, || ask(self.port, "srvr").is_ok_and(|answer| answer.contains("Mode: ")));
     }
 }
 
