@@ -56,7 +56,7 @@ fn a_tool_asks_for_what_it_uses_and_no_more() {
         ("ls", &["ocho:pods/observe", "ocho:pods/registry"][..]),
         ("grep", &["ocho:pods/observe", "ocho:pods/registry"]),
         ("poll", &["ocho:pods/registry", "ocho:pods/secrets"]),
-        ("deploy", &["ocho:marathon/operate", "ocho:pods/observe", "ocho:pods/registry"]),
+        ("deploy", &["ocho:marathon/inspect", "ocho:marathon/operate", "ocho:pods/observe", "ocho:pods/registry"]),
         (
             "kill",
             &["ocho:marathon/inspect", "ocho:marathon/operate", "ocho:pods/control", "ocho:pods/observe", "ocho:pods/registry"],

@@ -13,7 +13,7 @@ impl wasip3::exports::cli::run::Guest for Files {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let done = match words[..] {
             [] => list(Path::new(".")),
-            ["read", file] => fs::read(file).and_then(|bytes| io::stdout().write_all(&bytes)),
+            ["read", file] => fs::read(file).and_then(|bytes| print(&bytes)),
             ["write", file, text] => fs::write(file, text),
             ["many", count] => many(count.parse().map_err(|_| ())?),
             ["fill", bytes] => fill(bytes.parse().map_err(|_| ())?),
@@ -21,6 +21,13 @@ impl wasip3::exports::cli::run::Guest for Files {
         };
         done.map_err(|cause| println!("refused: {cause}"))
     }
+}
+
+/// As they are; what ends without a line end would stay in the buffer.
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
 }
 
 /// Prints `path: size` for every file, sorted.

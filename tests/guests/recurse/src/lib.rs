@@ -1,6 +1,8 @@
 //! Starts runs that start runs: `recurse [DEPTH]` starts itself at the next depth, `recurse start WORD...` another tool.
 #![cfg(target_family = "wasm")]
 
+use std::io::{Write, stdout};
+
 mod generated {
     wit_bindgen::generate!({
         inline: "package ocho:guest; world recurse { import ocho:proxy/shell@0.1.0; }",
@@ -28,6 +30,8 @@ impl wasip3::exports::cli::run::Guest for Recurse {
         match shell::run(argv, Vec::new()).await {
             Ok(outcome) => {
                 print!("{}", outcome.out);
+                // What ends without a line end would stay in the buffer.
+                stdout().flush().map_err(|_| ())?;
                 if outcome.ok { Ok(()) } else { Err(()) }
             }
             Err(problem) => {
