@@ -50,6 +50,8 @@ pub(super) enum Next {
 pub(super) struct Conn {
     pub(super) outbox: Arc<Outbox>,
     address: SocketAddr,
+    received: u64,
+    sent: u64,
     pub(super) who: Who,
     /// None before the first frame.
     pub(super) session: Option<i64>,
@@ -136,7 +138,7 @@ impl State {
         }
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
-        self.conns.insert(conn, Conn { outbox, address, who: Who::at(address), session: None });
+        self.conns.insert(conn, Conn { outbox, address, received: 0, sent: 0, who: Who::at(address), session: None });
         Some(conn)
     }
 
@@ -155,8 +157,9 @@ impl State {
     /// Clients as one line each, for `stat`.
     pub(super) fn clients(&self) -> impl Iterator<Item = String> {
         self.conns.values().map(|conn| {
-            let session = conn.session.map_or("none".to_owned(), |id| format!("{id:#x}"));
-            format!("/{}(session={session},queued={})", conn.address, conn.outbox.len())
+            // As the original writes it; the number in brackets is 1 for who may go on asking.
+            let Conn { address, outbox, received, sent, .. } = conn;
+            format!("/{address}[1](queued={},recved={received},sent={sent})", usize::from(outbox.len() > 0))
         })
     }
 
@@ -166,11 +169,12 @@ impl State {
 
     /// Answers one frame of a client.
     pub(super) fn frame(&mut self, now: Now, conn: ConnId, frame: &[u8]) -> Next {
+        let Some(known) = self.conns.get_mut(&conn) else { return Next::Close };
+        known.received += 1;
         self.stats.received += 1;
-        match self.conns.get(&conn).map(|conn| conn.session) {
-            None => Next::Close,
-            Some(None) => self.connect(now, conn, frame),
-            Some(Some(session)) => self.request(now, conn, session, frame),
+        match known.session {
+            None => self.connect(now, conn, frame),
+            Some(session) => self.request(now, conn, session, frame),
         }
     }
 
@@ -334,15 +338,17 @@ impl State {
     }
 
     pub(super) fn event(&mut self, conn: ConnId, zxid: Zxid, kind: EventKind, path: &str) {
-        if let Some(conn) = self.conns.get(&conn) {
+        if let Some(conn) = self.conns.get_mut(&conn) {
             conn.outbox.event(|out| put_event(out, zxid, kind, path));
+            conn.sent += 1;
             self.stats.sent += 1;
         }
     }
 
     fn reply(&mut self, conn: ConnId, put: impl FnOnce(&mut bytes::BytesMut)) {
-        if let Some(conn) = self.conns.get(&conn) {
+        if let Some(conn) = self.conns.get_mut(&conn) {
             conn.outbox.reply(put);
+            conn.sent += 1;
             self.stats.sent += 1;
         }
     }
@@ -374,4 +380,114 @@ enum Opened {
 
 fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::acl;
+    use super::super::jute::Writer;
+    use super::super::store::SavedSession;
+    use super::super::tree::{Counters, Node, Owner};
+    use super::super::wire::op;
+    use super::*;
+
+    fn state() -> (State, Now) {
+        let now = Now { instant: Instant::now(), wall_ms: 1_000 };
+        (State::new(now, RegistryLimits::default(), 0), now)
+    }
+
+    fn join(state: &mut State) -> (ConnId, Arc<Outbox>) {
+        let outbox = Arc::new(Outbox::new(1 << 20, CancellationToken::new()));
+        (state.join("127.0.0.1:1".parse().unwrap(), outbox.clone()).unwrap(), outbox)
+    }
+
+    fn hello(session: i64, password: Password, seen: Zxid) -> BytesMut {
+        let mut out = BytesMut::new();
+        let mut writer = Writer::new(&mut out);
+        writer.int(0);
+        writer.long(seen);
+        writer.int(10_000);
+        writer.long(session);
+        writer.buffer(Some(&password));
+        out
+    }
+
+    /// What a crash left: one session with one node, up to transaction 7.
+    fn saved() -> Saved {
+        let session = SavedSession { password: [3; 16], timeout: Duration::from_secs(10) };
+        let node = |owner| Node::saved(None, acl::open(), owner, Counters::default());
+        let nodes = [("/", Owner::Nobody), ("/mine", Owner::Session(5)), ("/of-nobody", Owner::Session(6))];
+        let nodes = nodes.map(|(path, owner)| (path.to_owned(), node(owner))).to_vec();
+        Saved { zxid: 7, sessions: vec![(5, session)], nodes }
+    }
+
+    #[test]
+    fn a_restored_session_goes_on_in_another_epoch() {
+        let (mut state, now) = state();
+        state.restore(now, saved());
+        assert!(state.tree.get("/mine").is_some());
+        assert!(state.tree.get("/of-nobody").is_none(), "its session was not saved");
+        assert_eq!(state.zxid >> 32, 1);
+        let (conn, outbox) = join(&mut state);
+        assert_eq!(state.frame(now, conn, &hello(5, [3; 16], 7)), Next::Continue);
+        assert_eq!(outbox.take()[12..20], 5_i64.to_be_bytes());
+    }
+
+    #[test]
+    fn a_client_that_saw_what_the_crash_took_begins_anew() {
+        let (mut state, now) = state();
+        state.restore(now, saved());
+        let (conn, outbox) = join(&mut state);
+        assert_eq!(state.frame(now, conn, &hello(5, [3; 16], 8)), Next::Close);
+        assert_eq!(outbox.take()[12..20], 0_i64.to_be_bytes());
+        assert!(state.tree.get("/mine").is_none());
+    }
+
+    #[test]
+    fn a_batch_that_was_not_saved_comes_again() {
+        let (mut state, now) = state();
+        state.restore(now, Saved { zxid: 0, sessions: Vec::new(), nodes: Vec::new() });
+        assert!(state.take_batch().is_none());
+        let (conn, _outbox) = join(&mut state);
+        state.frame(now, conn, &hello(0, [0; 16], 0));
+        let batch = state.take_batch().unwrap();
+        assert_eq!((batch.zxid, batch.sessions.len()), (1, 1));
+        assert!(state.take_batch().is_none());
+        state.keep_batch(&batch);
+        assert_eq!(state.take_batch().unwrap().sessions.len(), 1);
+    }
+
+    #[test]
+    fn any_frames_are_an_answer_not_a_panic() {
+        use proptest::prelude::*;
+        let ops = prop::sample::select(vec![
+            op::CREATE,
+            op::DELETE,
+            op::SET_DATA,
+            op::MULTI,
+            op::MULTI_READ,
+            op::SET_WATCHES2,
+            op::ADD_WATCH,
+            op::AUTH,
+            op::SET_ACL,
+            op::GET_CHILDREN2,
+            op::REMOVE_WATCHES,
+            op::CREATE_TTL,
+            op::COUNT_CHILDREN,
+        ]);
+        proptest!(|(frames in prop::collection::vec((ops, any::<Vec<u8>>()), 1..20), first: Vec<u8>)| {
+            let (mut state, now) = state();
+            let (conn, _outbox) = join(&mut state);
+            state.frame(now, conn, &first);
+            let (conn, _outbox) = join(&mut state);
+            state.frame(now, conn, &hello(0, [0; 16], 0));
+            for (op, body) in frames {
+                let head = [1_i32.to_be_bytes(), op.to_be_bytes()].concat();
+                state.frame(now, conn, &[head, body].concat());
+            }
+        });
+    }
 }

@@ -100,8 +100,9 @@ fn monitor(state: &State) -> String {
 fn configuration(state: &State) -> String {
     let limits = &state.limits;
     format!(
-        "clientPort={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\njute.maxbuffer={}\nmaxSessions={}\nmaxNodes={}\nmaxBytes={}\nmaxWatches={}\n",
+        "clientPort={}\ntickTime={}\nmaxClientCnxns={}\nserverId=0\nminSessionTimeout={}\nmaxSessionTimeout={}\njute.maxbuffer={}\nmaxSessions={}\nmaxNodes={}\nmaxBytes={}\nmaxWatches={}\n",
         state.port,
+        limits.session_timeout_min.as_millis() / 2,
         limits.connections,
         limits.session_timeout_min.as_millis(),
         limits.session_timeout_max.as_millis(),

@@ -167,8 +167,9 @@ impl Tree {
 
     /// Containers that had children and have none now.
     pub(super) fn idle_containers(&self) -> Vec<String> {
-        let idle = |path: &&Box<str>| self.get(path).is_some_and(|node| node.counters.creates > 0 && node.children.is_empty());
-        self.containers.iter().filter(idle).map(ToString::to_string).collect()
+        let idle = |node: &Node| node.counters.creates > 0 && node.children.is_empty();
+        let containers = self.containers.iter().filter(|path| self.get(path).is_some_and(idle));
+        containers.map(ToString::to_string).collect()
     }
 
     /// Creates a node; gives its path, which a sequential node learns only now.
