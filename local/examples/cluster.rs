@@ -1,7 +1,7 @@
 //! The embedded cluster on its own: registry and scheduler, for tests and for trying things out.
 //!
-//! `cluster [--data DIR] [--marathon ADDR:PORT] [--zookeeper ADDR:PORT] [--images DIR] [--heavy] [--credentials USER:PASSWORD]
-//! [--docker SOCKET] [--kill-grace-ms N]` prints one line when it is ready; `cluster task-shim FOLDER` is the parent of a task.
+//! `cluster [cluster] [--data DIR] [--marathon ADDR:PORT] [--zookeeper ADDR:PORT] [--images DIR] [--heavy-events]
+//! [--marathon-credentials USER:PASSWORD] [--docker SOCKET] [--kill-grace-ms N]` takes the options of `ochod cluster` and prints one line when it is ready; `cluster task-shim FOLDER` is the parent of a task.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,10 +36,10 @@ async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
         vec![program.into_os_string(), "task-shim".into()],
     );
     let mut zookeeper = "127.0.0.1:0".to_owned();
-    let mut args = args.into_iter();
+    let mut args = args.into_iter().skip_while(|first| first == "cluster");
     while let Some(name) = args.next() {
         let name = name.to_str().context("an option is not UTF-8")?.to_owned();
-        if name == "--heavy" {
+        if name == "--heavy-events" {
             config.heavy_events = true;
             continue;
         }
@@ -51,7 +51,7 @@ async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
             "--docker" => config.docker_socket = Some(PathBuf::from(&value)),
             "--marathon" => config.listen = text.parse()?,
             "--zookeeper" => zookeeper = text.to_owned(),
-            "--credentials" => config.http_credentials = Some(text.to_owned()),
+            "--marathon-credentials" => config.http_credentials = Some(text.to_owned()),
             "--kill-grace-ms" => config.kill_grace = Duration::from_millis(text.parse()?),
             _ => bail!("`{name}` is not an option"),
         }

@@ -147,11 +147,6 @@ impl State {
         self.tasks.get(app).into_iter().flat_map(BTreeMap::values)
     }
 
-    /// Applications that have tasks.
-    pub(crate) fn apps_with_tasks(&self) -> impl Iterator<Item = &PathId> {
-        self.tasks.keys()
-    }
-
     /// A task by its id.
     pub(crate) fn task(&self, id: &str) -> Option<&Task> {
         self.tasks.get(self.owners.get(id)?)?.get(id)

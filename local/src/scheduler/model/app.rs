@@ -421,11 +421,6 @@ impl HealthProtocol {
         !matches!(self, Self::Http | Self::Https | Self::Tcp)
     }
 
-    /// Whether the answer is an HTTP status.
-    pub(crate) fn is_http(self) -> bool {
-        matches!(self, Self::Http | Self::Https | Self::MesosHttp | Self::MesosHttps)
-    }
-
     /// Whether the question goes through TLS.
     pub(crate) fn is_tls(self) -> bool {
         matches!(self, Self::Https | Self::MesosHttps)

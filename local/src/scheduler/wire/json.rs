@@ -53,11 +53,6 @@ impl<'a> At<'a> {
         self.value
     }
 
-    /// Its address.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
     /// Says what is wrong with this value.
     pub(crate) fn wrong<T>(&self, error: &str) -> Option<T> {
         self.mistakes.add(if self.path.is_empty() { "/" } else { &self.path }, error);
@@ -180,11 +175,6 @@ impl<'a> Members<'a> {
             self.mistakes.add(self.path_of(key), "error.path.missing");
         }
         found
-    }
-
-    /// Whether a member is there and not `null`.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.get(key).is_some()
     }
 
     /// Keys that are present and not `null`.

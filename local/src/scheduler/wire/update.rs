@@ -144,11 +144,6 @@ impl AppUpdate {
         self.task_kill_grace_period_seconds = m.get("taskKillGracePeriodSeconds").and_then(|at| at.count());
     }
 
-    /// Whether the body only names a version to go back to.
-    pub(crate) fn is_rollback(&self) -> bool {
-        self.version.is_some() && self.others == 0
-    }
-
     /// Puts every member that the body names in the place of the old value, as a whole. Two members vanish when they
     /// are not named; clients of the real thing know them to.
     pub(crate) fn apply_to(&self, spec: &mut AppSpec, group: &PathId) {
