@@ -6,15 +6,15 @@ mod overrides;
 mod ports;
 mod scalar;
 mod settings;
-mod wait;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use application::{Application, Request};
+use ocho_sdk::bring_up::{self, Pods, Wanted};
 use ocho_sdk::items::{self, Item, Wording};
-use ocho_sdk::{Deadline, Failure, Found, Kind, PodSeq, Report, Usage, Value, clock, files, json, marathon};
-use wait::Pods;
+use ocho_sdk::{ClusterGlob, Deadline, Failure, Found, Kind, PodSeq, Report, Usage, Value, clock, files, json, marathon};
 
 const WORDING: Wording = Wording { verb: "deploy", member: "up", summary: |pods| format!("+{pods} pods") };
 
@@ -55,30 +55,37 @@ pub async fn run(args: Found) -> Result<Report, Failure> {
     if args.flag("dry-run") {
         return Ok(dry_run(containers, &request, args.json()));
     }
-    let wanted = Wanted { timeout: args.timeout(), is_strict: args.flag("strict"), rolls_back: args.flag("rollback") };
-    let deploy = async |file: &str| deploy(file, &request, wanted).await;
+    let terms = Terms { timeout: args.timeout(), is_strict: args.flag("strict"), rolls_back: args.flag("rollback") };
+    let deploy = async |file: &str| deploy(file, &request, terms).await;
     Ok(items::each(containers, args.json(), WORDING, deploy).await)
 }
 
 /// When a deployment counts as done, and what becomes of one that does not get there.
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
+struct Terms {
     timeout: Duration,
     is_strict: bool,
     rolls_back: bool,
 }
 
-async fn deploy(file: &str, request: &Request, wanted: Wanted) -> Item<Vec<PodSeq>> {
+async fn deploy(file: &str, request: &Request, terms: Terms) -> Item<Vec<PodSeq>> {
     let application = match submit(file, request).await {
         Ok(application) => application,
         Err(why) => return Item { why: Some(why), ..Item::default() },
     };
-    let deadline = Deadline::after(wanted.timeout);
-    let pods = wait::until_up(file, &application, request.pods, wanted.is_strict, deadline).await;
-    if pods.are_enough(request.pods) {
+    let wanted = Wanted {
+        item: file,
+        clusters: &ClusterGlob::exactly(&application.cluster),
+        application: &application.id,
+        count: usize::try_from(request.pods).unwrap_or(usize::MAX),
+        is_strict: terms.is_strict,
+        old: &BTreeSet::new(),
+    };
+    let pods = bring_up::until_up(&wanted, Deadline::after(terms.timeout)).await;
+    if pods.up.len() >= wanted.count {
         return Item { done: pods.up, ..Item::default() };
     }
-    give_up(&application, pods, request.pods, wanted).await
+    give_up(&application, pods, request.pods, terms).await
 }
 
 async fn submit(file: &str, request: &Request) -> Result<Application, Failure> {
@@ -95,12 +102,12 @@ fn read(file: &str, request: &Request) -> Result<Application, Failure> {
 }
 
 /// What came up stays; an application of which nothing came up goes.
-async fn give_up(application: &Application, pods: Pods, wanted_pods: u32, wanted: Wanted) -> Item<Vec<PodSeq>> {
-    let mut why = format!("{}/{wanted_pods} pods came up within {} s", pods.up.len(), wanted.timeout.as_secs());
+async fn give_up(application: &Application, pods: Pods, wanted: u32, terms: Terms) -> Item<Vec<PodSeq>> {
+    let mut why = format!("{}/{wanted} pods came up within {} s", pods.up.len(), terms.timeout.as_secs());
     if let Some(cause) = pods.why_missing(&application.id).await {
         why = format!("{why}: {cause}");
     }
-    if !pods.up.is_empty() && !wanted.rolls_back {
+    if !pods.up.is_empty() && !terms.rolls_back {
         return Item { done: pods.up, why: Some(Failure::new(why)), ..Item::default() };
     }
     if let Err(error) = marathon::delete_app(&application.id).await {

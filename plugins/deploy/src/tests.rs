@@ -21,7 +21,7 @@ fn deploy(cluster: Cluster, line: &str) -> End {
 fn pods_come_up() {
     let end = deploy(cluster(), "redis.yml -p 2 -n test");
     assert_eq!((end.out.as_str(), end.is_ok), ("100% success (+2 pods)\n", true));
-    assert_eq!(end.err, "redis.yml : 0/2 pods of test.redis are up\n");
+    assert_eq!(end.err, "redis.yml : 0/2 pods are up\n");
     assert_eq!(end.elapsed, Duration::from_secs(3));
     let (id, app) = end.apps.first_key_value().unwrap();
     assert_eq!((id.as_str(), &app["instances"]), ("ochopod.test.redis-2026-11-20-19-12-59-0001", &json!(2)));
@@ -37,7 +37,7 @@ fn q02_pods_that_came_up_stay() {
     assert_eq!((end.apps.len(), end.pods.len()), (1, 1));
 
     let end = deploy(half(), "redis.yml -p 2 -t 10 --rollback");
-    let expected = "redis.yml : failed to deploy -> 1/2 pods came up within 10 s\n0% success (+0 pods)\n";
+    let expected = "0% success (+0 pods)\nredis.yml : failed to deploy -> 1/2 pods came up within 10 s\n";
     assert_eq!((end.out.as_str(), end.is_ok), (expected, false));
     assert!(end.apps.is_empty());
 }
@@ -45,7 +45,7 @@ fn q02_pods_that_came_up_stay() {
 #[test]
 fn q02_an_app_of_which_nothing_came_up_is_deleted() {
     let end = deploy(booting(|_| None), "redis.yml -t 4");
-    assert_eq!(end.out, "redis.yml : failed to deploy -> 0/1 pods came up within 5 s\n0% success (+0 pods)\n");
+    assert_eq!(end.out, "0% success (+0 pods)\nredis.yml : failed to deploy -> 0/1 pods came up within 5 s\n");
     assert!(
         end.requests.last().is_some_and(|last| last.starts_with("DELETE /v2/apps/ochopod.marathon.redis-")),
         "{:?}",
@@ -93,9 +93,9 @@ fn q23_a_file_given_twice_is_deployed_once() {
 fn q21_the_reason_is_told_for_each_file() {
     let end = deploy(cluster().file("bad.yml", "cluster: [\n"), "bad.yml none.yml redis.yml");
     let expected = [
+        "33% success (+1 pods)",
         "bad.yml : failed to deploy -> invalid deploy.yml (line 2, column 1): while parsing a node, did not find expected node content",
         "none.yml : failed to deploy -> cannot read `none.yml`: entity not found",
-        "33% success (+1 pods)",
         "",
     ];
     assert_eq!(end.out, expected.join("\n"));
@@ -109,7 +109,7 @@ fn q21_the_reason_is_told_for_each_file() {
 fn q13_marathon_that_does_not_answer_is_told() {
     let end = deploy(cluster().marathon_refuses("POST", 0, "127.0.0.1:8080: connection refused"), "redis.yml");
     let reason = "submission failed (no answer from Marathon): 127.0.0.1:8080: connection refused";
-    assert_eq!(end.out, format!("redis.yml : failed to deploy -> {reason}\n0% success (+0 pods)\n"));
+    assert_eq!(end.out, format!("0% success (+0 pods)\nredis.yml : failed to deploy -> {reason}\n"));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn overrides_fill_what_a_definition_leaves_open() {
     let end = deploy(cluster(), "open.yml -n test");
     assert_eq!(
         end.out,
-        "open.yml : failed to deploy -> 2 setting(s) missing ->\n\t - pod.a\n\t - pod.b.d\n0% success (+0 pods)\n"
+        "0% success (+0 pods)\nopen.yml : failed to deploy -> 2 setting(s) missing ->\n\t - pod.a\n\t - pod.b.d\n"
     );
     let end = deploy(cluster(), "open.yml -n test -o one.yml two.yml");
     assert_eq!(end.out, "100% success (+1 pods)\n");

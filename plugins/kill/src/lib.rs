@@ -36,9 +36,10 @@ async fn kill(clusters: &str, selection: &Selection, timeout: Duration) -> Item<
         Ok(pods) => pods,
         Err(why) => return Item { why: Some(why), ..Item::default() },
     };
-    let ended = control::end(pods, Deadline::after(timeout)).await;
+    let mut ended = control::end(pods, Deadline::after(timeout)).await;
     let removed = remove_tasks(&ended.gone).await;
-    Item { done: ended.gone.iter().map(|pod| pod.id.seq).collect(), silent: ended.silent(), why: ended.why().or(removed.err()) }
+    let why = ended.why(clusters).or(removed.err());
+    Item { done: ended.seqs(), silent: control::silent(&ended.left), why }
 }
 
 /// A dead pod idles until its task goes.

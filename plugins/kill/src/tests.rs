@@ -46,7 +46,7 @@ fn it_wants_force_or_numbers() {
 #[test]
 fn q06_a_pattern_without_pods_is_a_failure() {
     let end = kill(web(), "nobody --force");
-    let expected = "nobody : failed to kill -> the cluster is either invalid or empty\n0% success (-0 pods)\n";
+    let expected = "0% success (-0 pods)\nnobody : failed to kill -> the cluster is either invalid or empty\n";
     assert_eq!((end.out.as_str(), end.is_ok), (expected, false));
 }
 
@@ -72,7 +72,7 @@ fn q21_the_reason_is_told_for_each_item() {
     );
     assert_eq!(end.out, expected);
     let end = kill(web().marathon_refuses("GET /v2/apps", 404, "no such app"), "test.web --force");
-    assert!(end.out.starts_with("test.web : failed to kill -> task lookup failed (HTTP 404): no such app\n"), "{}", end.out);
+    assert!(end.out.ends_with("\ntest.web : failed to kill -> task lookup failed (HTTP 404): no such app\n"), "{}", end.out);
 }
 
 #[test]
@@ -122,4 +122,16 @@ fn a_pod_outside_of_marathon_needs_no_marathon() {
     let end = kill(Cluster::new().pod(Pod::new("a.b", 3).outside_of_marathon()), "a.b --force");
     assert_eq!(end.out, "100% success (-1 pods)\n");
     assert!(end.requests.iter().all(|request| request.starts_with("control/kill")), "{:?}", end.requests);
+}
+
+#[test]
+fn a_pattern_passes_the_host_itself_by() {
+    let portal = || Pod::new("marathon.portal", 0).host_itself();
+    let end = kill(web().pod(portal()), "* --force");
+    assert_eq!((end.out.as_str(), end.is_ok), ("100% success (-3 pods)\n", true));
+    let end = kill(web().pod(portal()), "marathon.portal --force");
+    let expected = "0% success (-0 pods)\nmarathon.portal : failed to kill -> marathon.portal is the host itself\n";
+    assert_eq!((end.out.as_str(), end.is_ok), (expected, false));
+    let end = kill(web().pod(portal()), "marathon.* --force");
+    assert!(end.out.ends_with("failed to kill -> the cluster is either invalid or empty\n"), "{}", end.out);
 }

@@ -7,6 +7,7 @@ use ocho_core::{ClusterGlob, PodId, PodSeq};
 
 use crate::args::{Found, Selection};
 use crate::clock::{Deadline, pause};
+use crate::marathon;
 use crate::pods::{self, Answer, Pod, PodReply};
 use crate::report::Failure;
 use crate::survey;
@@ -35,7 +36,26 @@ pub fn require_force(args: &Found) -> Result<(), Failure> {
 /// Where there is none, or the registry does not answer.
 pub async fn select(clusters: &str, selection: &Selection) -> Result<Vec<Pod>, Failure> {
     let found = survey::find_selected(&ClusterGlob::new(clusters), selection).await?;
-    if found.is_empty() { Err(Failure::new("the cluster is either invalid or empty")) } else { Ok(found) }
+    if found.is_empty() { Err(nobody()) } else { Ok(found) }
+}
+
+/// Passes by the pods that are the host itself, as a pattern such as `*` should; asked for by name, they are a failure.
+///
+/// # Errors
+/// Where nothing else is left.
+pub fn pass_host_by(clusters: &str, answers: &mut Vec<Answer>) -> Result<(), Failure> {
+    let is_host = |answer: &Answer| matches!(answer.reply, PodReply::IsHost(_));
+    let refusal = answers.iter().find(|answer| is_host(answer)).map(|answer| answer.reply.to_string());
+    answers.retain(|answer| !is_host(answer));
+    match refusal {
+        Some(why) if !clusters.contains(['*', '?', '[']) => Err(Failure::new(why)),
+        Some(_) if answers.is_empty() => Err(nobody()),
+        _ => Ok(()),
+    }
+}
+
+fn nobody() -> Failure {
+    Failure::new("the cluster is either invalid or empty")
 }
 
 /// What became of pods that were asked to end.
@@ -48,17 +68,37 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// The pods that do not answer at all.
+    /// The numbers of those that are gone.
     #[must_use]
-    pub fn silent(&self) -> Vec<PodSeq> {
-        silent(&self.left)
+    pub fn seqs(&self) -> Vec<PodSeq> {
+        self.gone.iter().map(|pod| pod.id.seq).collect()
     }
 
-    /// Why not all are gone.
+    /// The tasks of those that are gone.
     #[must_use]
-    pub fn why(&self) -> Option<Failure> {
-        complaint("1 or more pod failed to end", &self.left)
+    pub fn tasks(&self) -> Vec<String> {
+        self.gone.iter().filter_map(|pod| pod.task.clone()).collect()
     }
+
+    /// Why not all are gone. Passes by the pods that are the host itself.
+    #[must_use]
+    pub fn why(&mut self, clusters: &str) -> Option<Failure> {
+        let passed = pass_host_by(clusters, &mut self.left);
+        passed.err().filter(|_| self.gone.is_empty()).or_else(|| complaint("1 or more pod failed to end", &self.left))
+    }
+}
+
+/// Removes the tasks of pods that are gone. Where Marathon refuses, it replaces them instead: dead pods would idle for ever.
+///
+/// # Errors
+/// Where Marathon refuses.
+pub async fn remove_or_replace(tasks: &[String]) -> Result<(), Failure> {
+    let Err(refusal) = marathon::remove_tasks(tasks).await else { return Ok(()) };
+    let replaced = match marathon::replace_tasks(tasks).await {
+        Ok(()) => "the pods are replaced by new ones".to_owned(),
+        Err(error) => format!("replacing the pods failed as well {error}"),
+    };
+    Err(Failure::new(format!("delete failed {refusal}; {replaced}")))
 }
 
 /// The numbers of the pods that did not answer at all, which are named on standard error as well.
@@ -69,7 +109,7 @@ pub fn silent(answers: &[Answer]) -> Vec<PodSeq> {
     silent.inspect(|answer| crate::hint(format_args!("{}: {}", answer.pod, answer.reply))).map(|answer| answer.pod.seq).collect()
 }
 
-/// The pods behind a failure, each with what it said: `<what>: web #1: no answer within 5 s; web #2: answered HTTP 408`.
+/// The pods behind a failure, each with what it said: `<what> (web #1: no answer within 5 s; web #2: answered HTTP 408)`.
 #[must_use]
 pub fn complaint(what: &str, failed: &[Answer]) -> Option<Failure> {
     let each: Vec<String> = failed.iter().map(|answer| format!("{}: {}", answer.pod, answer.reply)).collect();
@@ -99,6 +139,9 @@ pub async fn end(pods: Vec<Pod>, deadline: Deadline) -> Ended {
 async fn end_one(pod: &PodId, deadline: Deadline) -> Option<Answer> {
     loop {
         let answer = one(pods::kill(std::slice::from_ref(pod), deadline.for_request(KILL_TIMEOUT)).await)?;
+        if matches!(answer.reply, PodReply::IsHost(_)) {
+            return Some(answer);
+        }
         if answer.status() == Some(410) || may_be_dying(&answer) && is_dead(pod, deadline).await {
             return None;
         }

@@ -94,7 +94,7 @@ fn as_text<D: Done>(ends: &[(String, Item<D>)], succeeded: usize, wording: Wordi
     let count = ends.iter().map(|(_, item)| item.done.count()).sum();
     let percent = percent(succeeded, ends.len()).unwrap_or(0);
     let summary = format!("{percent}% success ({})", (wording.summary)(count));
-    Report::text(reasons.chain([summary]).collect::<Vec<_>>().join("\n"))
+    Report::text(std::iter::once(summary).chain(reasons).collect::<Vec<_>>().join("\n"))
 }
 
 fn as_json<D: Done>(ends: &[(String, Item<D>)], wording: Wording) -> Report {

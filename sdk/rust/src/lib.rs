@@ -22,6 +22,7 @@
 //! functions speak to the pretend cluster of a test ([`pretend`]).
 
 pub mod args;
+pub mod bring_up;
 pub mod clock;
 pub mod control;
 mod entry;
@@ -30,6 +31,7 @@ mod generated;
 mod host;
 pub mod image;
 pub mod items;
+pub mod job;
 pub mod marathon;
 mod note;
 pub mod pods;
@@ -38,6 +40,7 @@ pub mod pretend;
 pub mod proxy;
 mod report;
 pub mod survey;
+pub mod switch;
 mod table;
 
 pub use args::{Found, Kind, Selection, Usage};

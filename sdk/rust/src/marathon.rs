@@ -96,9 +96,48 @@ pub async fn delete_app(app: &str) -> Result<(), MarathonError> {
 /// # Errors
 /// Where Marathon refuses or does not answer.
 pub async fn remove_tasks(tasks: &[String]) -> Result<(), MarathonError> {
+    if tasks.is_empty() {
+        return Ok(());
+    }
     crate::debug(format_args!("-> POST /v2/tasks/delete?scale=true ({} tasks)", tasks.len()));
     host::operate::kill_tasks(tasks.to_vec(), true, false).await?;
     Ok(())
+}
+
+/// Ends tasks; Marathon starts others in their place.
+///
+/// # Errors
+/// Where Marathon refuses or does not answer.
+pub async fn replace_tasks(tasks: &[String]) -> Result<(), MarathonError> {
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    crate::debug(format_args!("-> POST /v2/tasks/delete?scale=false ({} tasks)", tasks.len()));
+    host::operate::kill_tasks(tasks.to_vec(), false, false).await?;
+    Ok(())
+}
+
+/// Replaces every task of an app by a new one. Gives the deployment's id.
+///
+/// # Errors
+/// Where Marathon refuses or does not answer.
+pub async fn restart_app(app: &str) -> Result<String, MarathonError> {
+    crate::debug(format_args!("-> POST /v2/apps/{app}/restart"));
+    Ok(host::operate::restart_app(app.to_owned(), false).await?.id)
+}
+
+/// Makes sure that no deployment in progress holds an app.
+///
+/// # Errors
+/// As Marathon would refuse a change: 409 where one does, 404 where there is no such app.
+pub async fn require_unlocked(id: &str) -> Result<(), MarathonError> {
+    let app = app(id).await?;
+    let by: Vec<String> = app["deployments"].as_array().into_iter().flatten().filter_map(deployment_id).collect();
+    if by.is_empty() { Ok(()) } else { Err(wire::Error::Locked(by).into()) }
+}
+
+fn deployment_id(deployment: &Value) -> Option<String> {
+    deployment["id"].as_str().map(str::to_owned)
 }
 
 /// Gives the ids of an app's tasks.

@@ -56,6 +56,8 @@ pub enum PodReply {
     Unreachable(String),
     /// The registry does not know this pod any more.
     NotRegistered,
+    /// The pod is the host itself, which nobody steers through its own tools. Carries a sentence.
+    IsHost(String),
 }
 
 impl Answer {
@@ -84,7 +86,7 @@ impl fmt::Display for PodReply {
             Self::Answered { status, .. } => write!(out, "answered HTTP {status}"),
             Self::Garbled { status } => write!(out, "answered HTTP {status} with something that is not JSON"),
             Self::TimedOut { after } => write!(out, "no answer within {}", Seconds(*after)),
-            Self::Unreachable(why) => write!(out, "{why}"),
+            Self::Unreachable(why) | Self::IsHost(why) => write!(out, "{why}"),
             Self::NotRegistered => write!(out, "not registered any more"),
         }
     }
@@ -202,6 +204,7 @@ fn reply(outcome: wire::Outcome, timeout: Duration) -> PodReply {
         wire::Outcome::Unreachable(why) => PodReply::Unreachable(format!("unreachable: {why}")),
         wire::Outcome::NoControlPort => PodReply::Unreachable("it registered no control port that can be reached".to_owned()),
         wire::Outcome::NotRegistered => PodReply::NotRegistered,
+        wire::Outcome::Other(problem) if problem.code == "host-pod" => PodReply::IsHost(problem.message),
         wire::Outcome::Other(problem) => PodReply::Unreachable(problem.message),
     }
 }

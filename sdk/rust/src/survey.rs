@@ -13,13 +13,15 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Takes the answers and names the pods without a usable one on standard error.
+    /// Takes the answers and names the pods without a usable one on standard error. A pod that is the host itself is named
+    /// where it refuses, and does not count.
     #[must_use]
     pub fn of(mut answers: Vec<Answer>) -> Self {
         answers.retain(|answer| answer.reply != PodReply::NotRegistered);
         for silent in answers.iter().filter(|answer| answer.body().is_none()) {
             crate::hint(format_args!("{}: {}", silent.pod, silent.reply));
         }
+        answers.retain(|answer| !matches!(answer.reply, PodReply::IsHost(_)));
         Self { answers }
     }
 

@@ -94,6 +94,14 @@ impl Cluster {
         }
     }
 
+    /// Starts a new task for each: the old ones are left to end.
+    fn replace(&mut self, id: &str) {
+        let cluster = self.cluster_of(id);
+        for _ in 0..self.apps[id]["instances"].as_u64().unwrap_or(1) {
+            self.start(id, &cluster);
+        }
+    }
+
     fn cluster_of(&self, id: &str) -> String {
         let known = self.pods.iter().find(|pod| pod.application.as_deref() == Some(id)).map(|pod| pod.cluster.clone());
         let env = &self.apps[id]["env"];
@@ -174,7 +182,19 @@ pub(crate) mod operate {
                 app[member.as_str()] = value.clone();
             }
             cluster.set_app(&id, app);
+            if change.get("container").is_some() {
+                cluster.replace(&id);
+            }
             cluster.settle(&id);
+            Ok(deployment())
+        })
+    }
+
+    pub(crate) async fn restart_app(id: String, _force: bool) -> Result<Deployment, Error> {
+        with(|cluster| {
+            cluster.hear(format!("POST /v2/apps/{id}/restart"))?;
+            cluster.known(&id)?;
+            cluster.replace(&id);
             Ok(deployment())
         })
     }

@@ -35,6 +35,8 @@ pub enum Says {
     Refused,
     /// It left the registry meanwhile.
     Left,
+    /// It is the host itself.
+    IsHost,
     /// What it says after so long a time.
     After(Duration, Box<Says>),
 }
@@ -102,6 +104,14 @@ impl Pod {
         self
     }
 
+    /// The host itself, which refuses to be steered.
+    #[must_use]
+    pub fn host_itself(self) -> Self {
+        ["exec", "control/on", "control/off", "control/kill"]
+            .into_iter()
+            .fold(self, |pod, question| pod.says(question, [Says::IsHost]))
+    }
+
     /// Never answers anything.
     #[must_use]
     pub fn silent(self) -> Self {
@@ -141,7 +151,7 @@ impl Pod {
             Says::Nothing => (Says::Nothing, timeout),
             says => (says, Duration::ZERO),
         };
-        (outcome(says), after)
+        (outcome(says, &self.cluster), after)
     }
 
     fn act(&mut self, question: &str) -> Says {
@@ -165,13 +175,16 @@ impl Pod {
     }
 }
 
-fn outcome(says: Says) -> wire::Outcome {
+fn outcome(says: Says, cluster: &str) -> wire::Outcome {
     let replied = |status, body: String| wire::Outcome::Replied(wire::Reply { status, body });
     match says {
         Says::Http(status, body) => replied(status, body.to_string()),
         Says::Garbage(status) => replied(status, "<html>".to_owned()),
         Says::Refused => wire::Outcome::Unreachable("connection refused".to_owned()),
         Says::Left => wire::Outcome::NotRegistered,
+        Says::IsHost => {
+            wire::Outcome::Other(wire::Problem { code: "host-pod".to_owned(), message: format!("{cluster} is the host itself") })
+        }
         Says::Nothing | Says::After(..) => wire::Outcome::TimedOut,
     }
 }

@@ -1,0 +1,52 @@
+//! `reset`: stops the sub-processes of pods and starts them again.
+
+use std::time::Duration;
+
+use ocho_sdk::items::{self, Item, Wording};
+use ocho_sdk::switch::Switched;
+use ocho_sdk::{Failure, Found, PodSeq, Report, Selection, Usage, control, pods, switch};
+
+const WORDING: Wording = Wording { verb: "reset", member: "reset", summary: |pods| format!("{pods} pods reset") };
+
+/// What `reset` accepts.
+#[must_use]
+pub fn usage() -> Usage {
+    Usage::new("reset", "Stop the sub-processes of pods and start them again.")
+        .one_or_more("clusters", "cluster patterns such as *web")
+        .indices(&["-i", "--indices"])
+        .json(&["-j"])
+        .timeout()
+        .force()
+}
+
+/// Resets the pods of every pattern, all patterns at once.
+///
+/// # Errors
+/// Where neither `-i` nor `--force` says that this is meant.
+pub async fn run(args: Found) -> Result<Report, Failure> {
+    control::require_force(&args)?;
+    let (selection, timeout) = (args.selection(), args.timeout());
+    let reset = async |clusters: &str| reset(clusters, &selection, timeout).await;
+    Ok(items::each(args.distinct("clusters"), args.json(), WORDING, reset).await)
+}
+
+/// Stops, then starts exactly what did stop. Starting has a time of its own: a pod that took long to stop must not stay down.
+async fn reset(clusters: &str, selection: &Selection, timeout: Duration) -> Item<Vec<PodSeq>> {
+    let off = match switch::ask(clusters, selection, async |pods| pods::off(&pods, timeout).await).await {
+        Ok(off) => off,
+        Err(why) => return Item { why: Some(why), ..Item::default() },
+    };
+    let on = match off.done.as_slice() {
+        [] => Switched::default(),
+        stopped => Switched::of(pods::on(stopped, timeout).await),
+    };
+    let silent = control::silent(&off.failed).into_iter().chain(control::silent(&on.failed)).collect();
+    let why = control::complaint("1 or more pod failed to stop", &off.failed)
+        .or_else(|| control::complaint("1 or more pod failed to start", &on.failed));
+    Item { done: on.seqs(), silent, why }
+}
+
+ocho_sdk::tool!(super::usage, super::run);
+
+#[cfg(test)]
+mod tests;
