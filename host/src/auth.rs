@@ -87,6 +87,12 @@ impl Auth {
         if token.verify(line, signature.as_bytes().trim_ascii()) { Ok(request) } else { Err(Denied::Mismatch) }
     }
 
+    /// Whether a request is to be checked whole: it has the new signature, or nothing else is taken.
+    #[must_use]
+    pub fn takes_whole(&self, headers: &HeaderMap) -> bool {
+        self.0.require_256 || headers.contains_key(SIGNATURE_256)
+    }
+
     /// Checks the new signature. The body is read whole, and handed on.
     ///
     /// # Errors

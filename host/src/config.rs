@@ -9,6 +9,8 @@ use ocho_core::ToolName;
 use ocho_core::signature::Token;
 use ocho_runtime::{Grants, Interface};
 
+use crate::servo::config::ServoArgs;
+
 /// Run operations tools as WebAssembly components
 #[derive(Debug, Parser)]
 #[command(name = "ochod", version, after_help = EXIT_CODES)]
@@ -106,6 +108,15 @@ pub struct ClusterPlaces {
     /// Folder of local images: `<name>/entrypoint` is what an app with the image `<name>` runs
     #[arg(long, value_name = "DIR", env = "OCHOD_IMAGES")]
     pub images: Option<PathBuf>,
+    /// Socket of a Docker engine, for apps whose image is not a local one
+    #[arg(long, value_name = "SOCKET", env = "OCHOD_DOCKER", default_value = "/var/run/docker.sock")]
+    pub docker: PathBuf,
+    /// Name and password that every request to the scheduler has to show; better as $OCHOD_MARATHON_CREDENTIALS
+    #[arg(long, value_name = "USER:PASSWORD", env = "OCHOD_MARATHON_CREDENTIALS", hide_env_values = true)]
+    pub marathon_credentials: Option<String>,
+    /// Show both trees of groups in the scheduler's events of deployments, as clients older than Marathon 1.7 need them
+    #[arg(long, env = "OCHOD_HEAVY_EVENTS")]
+    pub heavy_events: bool,
 }
 
 /// Options of the host itself.
@@ -153,12 +164,15 @@ pub struct HostArgs {
     /// Memory of a run
     #[arg(long, value_name = "MIB", env = "OCHOD_MEMORY_LIMIT", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub memory_limit: u32,
+    /// The servo's options.
+    #[command(flatten)]
+    pub servo_args: ServoArgs,
     /// Folder of compiled tools; ~/.cache/ocho if not given
     #[arg(long, value_name = "DIR", env = "OCHOD_CACHE")]
     pub cache: Option<PathBuf>,
 }
 
-fn seconds(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let wrong = || format!("`{text}` is not a number of seconds above 0");
     let seconds: f64 = text.parse().map_err(|_| wrong())?;
     std::time::Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero()).ok_or_else(wrong)

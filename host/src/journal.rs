@@ -45,6 +45,25 @@ pub struct RunRecord {
     pub err: String,
 }
 
+/// A job: a bundle with its parts, waiting, under way or over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobRecord {
+    /// Its id, a ULID: sorts by the time when it came.
+    pub job: String,
+    /// Names of its parts, joined by `+`.
+    pub names: String,
+    /// SHA-256 of the archive.
+    pub digest: String,
+    /// `queued` until it is over; then `succeeded`, `failed` or `cancelled`; `lost` where the host ended first.
+    pub state: String,
+    /// When it came, milliseconds since 1970.
+    pub started_ms: u64,
+    /// From then to its end.
+    pub elapsed_ms: u64,
+    /// The first part of its log, secrets masked.
+    pub log: String,
+}
+
 /// Records runs. Cheap to clone; the last clone waits until all is written.
 #[derive(Clone)]
 pub struct Journal(Arc<Inner>);
@@ -56,12 +75,18 @@ struct Inner {
 
 enum Order {
     Record(Box<RunRecord>),
+    RecordJob(Box<JobRecord>),
+    ListJobs { limit: u32, reply: oneshot::Sender<Vec<JobRecord>> },
+    GetJob { job: String, reply: oneshot::Sender<Option<JobRecord>> },
     List { limit: u32, reply: oneshot::Sender<Vec<RunRecord>> },
     Get { run: String, reply: oneshot::Sender<Option<RunRecord>> },
 }
 
 /// Records that wait to be written. More are dropped, and told.
 const WAITING: usize = 4096;
+
+/// Jobs that are kept; a log has up to 256 KiB.
+const JOBS_KEPT: u32 = 500;
 
 /// Runs that are kept: with a data folder, and without.
 const KEPT: (u32, u32) = (10_000, 500);
@@ -71,7 +96,12 @@ const SCHEMA: &str = "
         run TEXT PRIMARY KEY, parent TEXT, tool TEXT NOT NULL, revision INTEGER NOT NULL, digest TEXT NOT NULL, line TEXT NOT NULL,
         started_ms INTEGER NOT NULL, elapsed_ms INTEGER NOT NULL, cpu_ms INTEGER NOT NULL, exit_code INTEGER NOT NULL,
         reason TEXT, backtrace TEXT, out TEXT NOT NULL, err TEXT NOT NULL
-    ) WITHOUT ROWID";
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS jobs (
+        job TEXT PRIMARY KEY, names TEXT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL,
+        started_ms INTEGER NOT NULL, elapsed_ms INTEGER NOT NULL, log TEXT NOT NULL
+    ) WITHOUT ROWID;
+    UPDATE jobs SET state = 'lost' WHERE state = 'queued'";
 
 impl Journal {
     /// Opens the journal of a data folder, or one in memory.
@@ -99,6 +129,24 @@ impl Journal {
         if let Err(TrySendError::Full(_)) = orders.try_send(Order::Record(Box::new(record))) {
             tracing::warn!(waiting = WAITING, "journal is too slow, a run is not recorded");
         }
+    }
+
+    /// Records where a job stands.
+    pub fn record_job(&self, record: JobRecord) {
+        let orders = self.0.orders.as_ref().expect("open until the last clone goes");
+        if let Err(TrySendError::Full(_)) = orders.try_send(Order::RecordJob(Box::new(record))) {
+            tracing::warn!(waiting = WAITING, "journal is too slow, a job is not recorded");
+        }
+    }
+
+    /// The newest jobs, newest first, without their logs.
+    pub async fn list_jobs(&self, limit: u32) -> Vec<JobRecord> {
+        self.ask(|reply| Order::ListJobs { limit, reply }).await.unwrap_or_default()
+    }
+
+    /// One job.
+    pub async fn get_job(&self, job: &str) -> Option<JobRecord> {
+        self.ask(|reply| Order::GetJob { job: job.to_owned(), reply }).await.flatten()
     }
 
     /// The newest runs, newest first.
@@ -151,12 +199,17 @@ impl Writer {
         for order in batch {
             match order {
                 Order::Record(record) => insert(&transaction, &record)?,
+                Order::RecordJob(record) => insert_job(&transaction, &record)?,
                 question => questions.push(question),
             }
         }
         transaction.execute(
             "DELETE FROM runs WHERE run <= (SELECT run FROM runs ORDER BY run DESC LIMIT 1 OFFSET ?1)",
             params![self.kept],
+        )?;
+        transaction.execute(
+            "DELETE FROM jobs WHERE job <= (SELECT job FROM jobs ORDER BY job DESC LIMIT 1 OFFSET ?1)",
+            params![JOBS_KEPT],
         )?;
         transaction.commit()?;
         questions.into_iter().try_for_each(|question| self.answer(question))
@@ -174,7 +227,19 @@ impl Writer {
                 let mut statement = self.connection.prepare_cached("SELECT * FROM runs WHERE run = ?1")?;
                 let _ = reply.send(statement.query_row(params![run], read).optional()?);
             }
+            Order::ListJobs { limit, reply } => {
+                let listed =
+                    "SELECT job, names, digest, state, started_ms, elapsed_ms, '' AS log FROM jobs ORDER BY job DESC LIMIT ?1";
+                let mut statement = self.connection.prepare_cached(listed)?;
+                let rows: Result<Vec<JobRecord>, _> = statement.query_map(params![limit], read_job)?.collect();
+                let _ = reply.send(rows?);
+            }
+            Order::GetJob { job, reply } => {
+                let mut statement = self.connection.prepare_cached("SELECT * FROM jobs WHERE job = ?1")?;
+                let _ = reply.send(statement.query_row(params![job], read_job).optional()?);
+            }
             Order::Record(record) => insert(&self.connection, &record)?,
+            Order::RecordJob(record) => insert_job(&self.connection, &record)?,
         }
         Ok(())
     }
@@ -200,6 +265,33 @@ fn insert(connection: &Connection, record: &RunRecord) -> rusqlite::Result<()> {
         record.err,
     ])?;
     Ok(())
+}
+
+fn insert_job(connection: &Connection, record: &JobRecord) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    statement.execute(params![
+        record.job,
+        record.names,
+        record.digest,
+        record.state,
+        i64::try_from(record.started_ms).unwrap_or(i64::MAX),
+        i64::try_from(record.elapsed_ms).unwrap_or(i64::MAX),
+        record.log,
+    ])?;
+    Ok(())
+}
+
+fn read_job(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
+    let number = |name| row.get::<_, i64>(name).map(|number| u64::try_from(number).unwrap_or_default());
+    Ok(JobRecord {
+        job: row.get("job")?,
+        names: row.get("names")?,
+        digest: row.get("digest")?,
+        state: row.get("state")?,
+        started_ms: number("started_ms")?,
+        elapsed_ms: number("elapsed_ms")?,
+        log: row.get("log")?,
+    })
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
@@ -254,6 +346,30 @@ mod tests {
         assert_eq!(journal.list(1).await, [record("01B")]);
         assert_eq!(journal.get("01A").await, Some(record("01A")));
         assert_eq!(journal.get("' OR 1=1 --").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_job_whose_host_ended_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let job = |job: &str, state: &str| JobRecord {
+            job: job.to_owned(),
+            names: "deploy+test".to_owned(),
+            digest: "d".to_owned(),
+            state: state.to_owned(),
+            started_ms: 1,
+            elapsed_ms: 2,
+            log: "one\n".to_owned(),
+        };
+        let journal = Journal::open(Some(folder.path())).unwrap();
+        journal.record_job(job("01A", "queued"));
+        journal.record_job(job("01B", "queued"));
+        journal.record_job(job("01B", "failed"));
+        assert_eq!(journal.get_job("01B").await, Some(job("01B", "failed")));
+        drop(journal);
+        let journal = Journal::open(Some(folder.path())).unwrap();
+        let listed: Vec<_> = journal.list_jobs(10).await.into_iter().map(|job| (job.job, job.state, job.log)).collect();
+        let line = |job: &str, state: &str| (job.to_owned(), state.to_owned(), String::new());
+        assert_eq!(listed, [line("01B", "failed"), line("01A", "lost")]);
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! A run from command line to outcome: find the tool, wait for a place, fence it, gather or stream what it prints, record it.
 
+mod subject;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,14 +10,16 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ocho_core::{command_line, masking};
-use ocho_runtime::host::{Caller, Marathon, Pods, Problem, Registry, Shell, ShellError, ShellOutcome, Upload, World};
-use ocho_runtime::{Channel, Ended, FolderError, Interface, Output, Reason, RunRequest, WorkFolder};
+use ocho_runtime::host::{Caller, Marathon, Outgoing, Pods, Problem, Registry, Shell, ShellError, ShellOutcome, Upload, World};
+use ocho_runtime::{Channel, Ended, FolderError, Output, Reason, RunRequest, WorkFolder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 use ulid::Ulid;
 
 use crate::journal::{Journal, RunRecord};
-use crate::tools::{NoTool, Revision, ToolStore};
+use crate::tools::{NoTool, ToolStore};
+
+pub use subject::{JobStep, Subject};
 
 /// Runs that start runs go this deep: 0 is a person's, 4 the last.
 pub const DEPTH_MAX: u32 = 4;
@@ -41,8 +45,8 @@ struct Inner {
 /// A run that others than its caller can follow and cancel.
 #[derive(Clone)]
 pub struct UnderWay {
-    /// Its tool's revision.
-    pub revision: Arc<Revision>,
+    /// What runs.
+    pub subject: Subject,
     /// Its command line, secrets masked.
     pub line: String,
     /// When it started.
@@ -69,6 +73,32 @@ pub struct Order {
     pub caller: Option<Caller>,
 }
 
+/// A job of a bundle, to be run. The place that it takes is its bundle's.
+pub struct JobOrder {
+    /// The job as a whole, of which this is a part.
+    pub parent: Ulid,
+    /// What to run.
+    pub step: Arc<JobStep>,
+    /// Environment variables.
+    pub env: Vec<(String, String)>,
+    /// The bundle, unpacked.
+    pub folder: WorkFolder,
+    /// What its `wasi:http` may reach.
+    pub outgoing: Arc<dyn Outgoing>,
+}
+
+/// What a run starts with.
+struct Start {
+    subject: Subject,
+    argv: Vec<String>,
+    env: Vec<(String, String)>,
+    folder: Option<WorkFolder>,
+    parent: Option<String>,
+    depth: u32,
+    outgoing: Option<Arc<dyn Outgoing>>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
 /// Why nothing ran.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
@@ -93,8 +123,8 @@ pub enum Refused {
 pub struct Run {
     /// Its id.
     pub id: Ulid,
-    /// Its tool's revision.
-    pub revision: Arc<Revision>,
+    /// What runs.
+    pub subject: Subject,
     /// What it prints.
     pub output: Output,
     ending: AbortOnDropHandle<Ended>,
@@ -161,41 +191,72 @@ impl Runs {
         let gate = self.0.gates.get(depth as usize).ok_or(Refused::TooDeep)?;
         let revision = self.0.tools.get(order.argv.first().ok_or(Refused::Empty)?)?;
         let place = gate.enter().await?;
-        let id = Ulid::generate();
-        let output = Output::new(revision.limits.output_bytes);
         let folder = match order.folder {
             None if revision.plugin.uses_folder() => Some(WorkFolder::new(None)?),
             given => given,
         };
-        let line = command_line::join(&masking::mask_words(&order.argv));
-        let request = RunRequest {
-            caller: Caller { run: id.to_string(), tool: revision.tool.clone(), depth },
+        Ok(self.spawn(Start {
+            subject: Subject::Tool(revision),
             argv: order.argv,
-            env: vec![("OCHO_RUN".to_owned(), id.to_string())],
+            env: Vec::new(),
             folder,
-            limits: revision.limits.clone(),
+            parent: order.caller.map(|caller| caller.run),
+            depth,
+            outgoing: None,
+            place: Some(place),
+        }))
+    }
+
+    /// Starts a job of a bundle at once.
+    #[must_use]
+    pub fn start_job(&self, order: JobOrder) -> Run {
+        self.spawn(Start {
+            argv: vec![order.step.name.clone()],
+            subject: Subject::Job(order.step),
+            env: order.env,
+            folder: Some(order.folder),
+            parent: Some(order.parent.to_string()),
+            depth: 0,
+            outgoing: Some(order.outgoing),
+            place: None,
+        })
+    }
+
+    fn spawn(&self, start: Start) -> Run {
+        let Start { subject, argv, mut env, folder, parent, depth, outgoing, place } = start;
+        let id = Ulid::generate();
+        let output = Output::new(subject.limits().output_bytes);
+        let line = command_line::join(&masking::mask_words(&argv));
+        env.push(("OCHO_RUN".to_owned(), id.to_string()));
+        let request = RunRequest {
+            caller: Caller { run: id.to_string(), tool: subject.caller(), depth },
+            argv,
+            env,
+            folder,
+            limits: subject.limits().clone(),
             world: self.world(),
+            outgoing,
             output: output.clone(),
         };
+        let started = Instant::now();
         let record = Record {
             runs: self.clone(),
             id,
-            revision: revision.clone(),
+            subject: subject.clone(),
             line: line.clone(),
-            parent: order.caller.map(|caller| caller.run),
-            started: Instant::now(),
+            parent,
+            started,
             output: output.clone(),
             recorded: false,
             _place: place,
         };
-        let started = record.started;
         // Under the lock: the run takes itself off the list at its end, so it has to be on it by then.
         let mut under_way = self.under_way();
         let ending = AbortOnDropHandle::new(tokio::spawn(record.follow(request)));
         let task = ending.abort_handle();
-        under_way.insert(id, UnderWay { revision: revision.clone(), line, started, output: output.clone(), task });
+        under_way.insert(id, UnderWay { subject: subject.clone(), line, started, output: output.clone(), task });
         drop(under_way);
-        Ok(Run { id, revision, output, ending })
+        Run { id, subject, output, ending }
     }
 
     /// The runs under way, oldest first.
@@ -267,13 +328,13 @@ impl Drop for Waiting<'_> {
 struct Record {
     runs: Runs,
     id: Ulid,
-    revision: Arc<Revision>,
+    subject: Subject,
     line: String,
     parent: Option<String>,
     started: Instant,
     output: Output,
     recorded: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// What the journal keeps of a run's output, on each channel.
@@ -281,13 +342,13 @@ const JOURNAL_BYTES: usize = 64 * 1024;
 
 impl Record {
     async fn follow(mut self, request: RunRequest) -> Ended {
-        let ended = self.revision.plugin.clone().run(request).await;
+        let ended = self.subject.plugin().clone().run(request).await;
         self.ended(&ended);
         ended
     }
 
     fn ended(&mut self, ended: &Ended) {
-        let (tool, revision, run) = (&self.revision.tool, self.revision.number, self.id);
+        let (tool, revision, run) = (self.subject.name(), self.subject.revision(), self.id);
         let (elapsed_ms, cpu_ms) = (ended.elapsed.as_millis(), ended.cpu.as_millis());
         match &ended.reason {
             Reason::Exited(exit_code) => tracing::debug!(%tool, revision, %run, exit_code, elapsed_ms, cpu_ms, "run ended"),
@@ -297,13 +358,13 @@ impl Record {
             Reason::Trapped { backtrace, .. } => Some(backtrace.clone()),
             _ => None,
         };
-        let reason = note(&ended.reason, &self.revision, self.id);
+        let reason = self.subject.note(&ended.reason, self.id);
         self.write(ended.elapsed, ended.cpu, ended.reason.exit_code(), reason, backtrace);
     }
 
     fn cancelled(&mut self) {
         let elapsed = self.started.elapsed();
-        let (tool, revision, run, elapsed_ms) = (&self.revision.tool, self.revision.number, self.id, elapsed.as_millis());
+        let (tool, revision, run, elapsed_ms) = (self.subject.name(), self.subject.revision(), self.id, elapsed.as_millis());
         tracing::info!(%tool, revision, %run, elapsed_ms, "run cancelled");
         self.write(elapsed, Duration::ZERO, 137, Some("cancelled, or its caller went away".to_owned()), None);
     }
@@ -311,15 +372,14 @@ impl Record {
     fn write(&mut self, elapsed: Duration, cpu: Duration, exit_code: u8, reason: Option<String>, backtrace: Option<String>) {
         self.recorded = true;
         self.runs.under_way().remove(&self.id);
-        // What a tool that may see secrets printed must not lie around.
-        let secret = self.revision.grants.has(Interface::PodsSecrets);
-        let kept = |channel| if secret { String::new() } else { text(&self.output, channel, JOURNAL_BYTES) };
+        let is_kept = self.subject.is_kept();
+        let kept = |channel| if is_kept { text(&self.output, channel, JOURNAL_BYTES) } else { String::new() };
         self.runs.0.journal.record(RunRecord {
             run: self.id.to_string(),
             parent: self.parent.clone(),
-            tool: self.revision.tool.to_string(),
-            revision: self.revision.number,
-            digest: self.revision.digest.clone(),
+            tool: self.subject.name().to_owned(),
+            revision: self.subject.revision(),
+            digest: self.subject.digest().to_owned(),
             line: self.line.clone(),
             started_ms: millis(self.id.datetime().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()),
             elapsed_ms: millis(elapsed),
@@ -352,7 +412,7 @@ impl Run {
             let why = if error.is_cancelled() { "was cancelled".to_owned() } else { error.to_string() };
             Ended { reason: Reason::Failed(why), cpu: Duration::ZERO, elapsed: Duration::ZERO }
         });
-        let (exit_code, note) = (ended.reason.exit_code(), note(&ended.reason, &self.revision, self.id));
+        let (exit_code, note) = (ended.reason.exit_code(), self.subject.note(&ended.reason, self.id));
         Ending { exit_code, note, elapsed: ended.elapsed, truncated: self.output.is_over() }
     }
 
@@ -362,14 +422,6 @@ impl Run {
         let all = |channel| text(&self.output, channel, usize::MAX);
         Outcome { id: self.id, out: all(Channel::Out), err: all(Channel::Err), ending }
     }
-}
-
-/// `tool 'x' trapped: out of bounds memory access (revision 3, run 01J...)`, where the host ended the run.
-fn note(reason: &Reason, revision: &Revision, id: Ulid) -> Option<String> {
-    if matches!(reason, Reason::Exited(_)) {
-        return None;
-    }
-    Some(format!("tool '{}' {reason} (revision {}, run {id})", revision.tool, revision.number))
 }
 
 /// What was printed on a channel; what is not UTF-8 is replaced.

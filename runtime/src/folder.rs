@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -11,9 +12,9 @@ use tempfile::TempDir;
 use crate::Limits;
 use crate::host::Upload;
 
-/// A folder that a guest sees as `.`.
-#[derive(Debug)]
-pub struct WorkFolder(TempDir);
+/// A folder that a guest sees as `.`. It goes with its last clone: runs that follow each other can share one.
+#[derive(Debug, Clone)]
+pub struct WorkFolder(Arc<TempDir>);
 
 /// What is wrong with a file for or from a working folder.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +49,7 @@ impl WorkFolder {
     pub fn new(parent: Option<&Path>) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("ocho-run-");
-        parent.map_or_else(|| builder.tempdir(), |parent| builder.tempdir_in(parent)).map(Self)
+        parent.map_or_else(|| builder.tempdir(), |parent| builder.tempdir_in(parent)).map(|folder| Self(Arc::new(folder)))
     }
 
     /// Where it is.

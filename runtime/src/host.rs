@@ -3,6 +3,7 @@
 //! Methods take owned values and give boxed futures, so that a run can hand each question to a task of its own: the time
 //! that the host takes for an answer must not count as the guest's.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -289,4 +290,10 @@ pub enum ShellError {
 pub trait Shell: Send + Sync {
     /// Runs the tool `argv[0]` with these files in its working folder, and waits for its end.
     fn run(&self, caller: Caller, argv: Vec<String>, files: Vec<Upload>) -> BoxFuture<'_, Result<ShellOutcome, ShellError>>;
+}
+
+/// Which addresses a run may reach over HTTP.
+pub trait Outgoing: Send + Sync {
+    /// Whether a request to `host` may go to `address`, one of those that the name means now. Asked at every request.
+    fn allows(&self, host: String, address: SocketAddr) -> BoxFuture<'_, bool>;
 }

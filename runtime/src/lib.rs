@@ -14,6 +14,7 @@ mod folder;
 mod grants;
 mod limits;
 mod links;
+mod outgoing;
 mod output;
 mod plugin;
 mod run;

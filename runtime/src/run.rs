@@ -9,9 +9,10 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::fence::{Fenced, Limiter};
-use crate::host::{Caller, World};
+use crate::host::{Caller, Outgoing, World};
+use crate::outgoing::Requests;
 use crate::plugin::Command;
-use crate::state::{NoHttp, Reach, RunState};
+use crate::state::{Reach, RunState};
 use crate::{Channel, Limits, Output, Plugin, WorkFolder};
 
 /// What a run is given.
@@ -22,12 +23,14 @@ pub struct RunRequest {
     pub argv: Vec<String>,
     /// Environment variables.
     pub env: Vec<(String, String)>,
-    /// What it sees as `.`; gone when the run is over.
+    /// What it sees as `.`; gone when the run is over, unless somebody else holds it too.
     pub folder: Option<WorkFolder>,
     /// Its fence.
     pub limits: Limits,
     /// What its granted interfaces reach.
     pub world: World,
+    /// Which addresses its `wasi:http` may reach; without one it reaches none.
+    pub outgoing: Option<Arc<dyn Outgoing>>,
     /// Where it prints.
     pub output: Output,
 }
@@ -127,7 +130,7 @@ impl Plugin {
             wasi: wasi(&request.argv, &request.env, request.folder.as_ref(), &request.output)?,
             table,
             http: WasiHttpCtx::new(),
-            http_hooks: NoHttp,
+            http_hooks: Requests::new(request.outgoing),
             limiter: Limiter::new(&limits),
             reach: Arc::new(Reach { world: request.world, caller: request.caller, folder: request.folder }),
         };

@@ -9,13 +9,14 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::WorkFolder;
 use crate::fence::Limiter;
 use crate::host::{Caller, World};
+use crate::outgoing::Requests;
 
 /// Data of a run's store.
 pub(crate) struct RunState {
     pub(crate) wasi: WasiCtx,
     pub(crate) table: ResourceTable,
     pub(crate) http: WasiHttpCtx,
-    pub(crate) http_hooks: NoHttp,
+    pub(crate) http_hooks: Requests,
     pub(crate) limiter: Limiter,
     pub(crate) reach: Arc<Reach>,
 }
@@ -36,22 +37,5 @@ impl WasiView for RunState {
 impl WasiHttpView for RunState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.http_hooks, table: &mut self.table, ctx: &mut self.http }
-    }
-}
-
-/// `wasi:http` is linked, since guests of many languages import it unasked, and refused.
-pub(crate) struct NoHttp;
-
-type HttpIo = Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>;
-type HttpReply = Result<(http::Response<wasmtime_wasi_http::WasiBody>, HttpIo), wasmtime_wasi_http::Error>;
-
-impl wasmtime_wasi_http::WasiHttpHooks for NoHttp {
-    fn send_request(
-        &mut self,
-        _: http::Request<wasmtime_wasi_http::WasiBody>,
-        _: Option<wasmtime_wasi_http::RequestOptions>,
-        _: HttpIo,
-    ) -> Box<dyn Future<Output = HttpReply> + Send> {
-        Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
     }
 }

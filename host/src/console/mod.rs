@@ -1,8 +1,9 @@
 //! `/v1` and `/healthz`, on the portal's port: for programs and for our own command line.
 
+mod jobs;
 mod runs;
 
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -11,18 +12,28 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use crate::auth::Auth;
+use crate::portal::BODY_BYTES;
 use crate::runs::Runs;
+use crate::servo::jobs::Jobs;
 
 /// The console's routes. All but `/healthz` need the new signature where the host has a token.
-pub fn routes(runs: Runs, auth: Auth) -> Router {
+pub fn routes(runs: Runs, jobs: Jobs, auth: Auth) -> Router {
+    let jobs = Router::new()
+        .route("/v1/jobs", get(jobs::list))
+        // A name in the path starts a job, an id shows one.
+        .route("/v1/jobs/{id}", get(jobs::show).post(jobs::start).delete(jobs::cancel))
+        .route("/v1/jobs/{id}/log", get(jobs::log))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(jobs);
     Router::new()
         .route("/v1/host", get(host))
         .route("/v1/tools", get(list_tools))
         .route("/v1/runs", post(runs::start).get(runs::list))
         .route("/v1/runs/{id}", get(runs::show).delete(runs::cancel))
         .route("/v1/runs/{id}/output", get(runs::output))
-        .layer(middleware::from_fn_with_state(auth, signed))
         .with_state(runs)
+        .merge(jobs)
+        .layer(middleware::from_fn_with_state(auth, signed))
         .route("/healthz", get(|| async { "ok\n" }))
 }
 

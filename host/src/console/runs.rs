@@ -44,7 +44,7 @@ fn refusal(refused: &Refused) -> Response {
     problem(status, code, &refused.to_string())
 }
 
-fn ndjson(id: Ulid, events: impl Stream<Item = Value> + Send + 'static) -> Response {
+pub(super) fn ndjson(id: Ulid, events: impl Stream<Item = Value> + Send + 'static) -> Response {
     let lines = events.map(|event| Ok::<_, std::convert::Infallible>(Bytes::from(format!("{event}\n"))));
     let mut response = Response::new(Body::from_stream(lines));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
@@ -55,7 +55,7 @@ fn ndjson(id: Ulid, events: impl Stream<Item = Value> + Send + 'static) -> Respo
 /// The events of a run that the stream owns: dropping the stream ends the run.
 fn follow(run: Run) -> impl Stream<Item = Value> + Send {
     let started =
-        json!({"event": "started", "run": run.id.to_string(), "tool": run.revision.tool, "revision": run.revision.number});
+        json!({"event": "started", "run": run.id.to_string(), "tool": run.subject.name(), "revision": run.subject.revision()});
     let printed = printed(run.output.reader());
     let ended = stream::once(async move {
         let mut run = run;
@@ -131,7 +131,7 @@ fn event(channel: Channel, text: &str) -> Value {
     json!({"event": if channel == Channel::Out { "out" } else { "err" }, "text": text})
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -142,6 +142,13 @@ pub(super) struct Page {
     limit: u32,
 }
 
+impl Page {
+    /// No more than a thousand.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit.min(1000)
+    }
+}
+
 fn page_of() -> u32 {
     50
 }
@@ -149,13 +156,13 @@ fn page_of() -> u32 {
 /// The runs under way, then the newest of those that ended.
 pub(super) async fn list(State(runs): State<Runs>, Query(page): Query<Page>) -> Json<Value> {
     let running: Vec<Value> = runs.list().iter().rev().map(|(id, run)| under_way(*id, run)).collect();
-    let ended: Vec<Value> = runs.journal().list(page.limit.min(1000)).await.iter().map(short).collect();
+    let ended: Vec<Value> = runs.journal().list(page.limit()).await.iter().map(short).collect();
     Json(json!({"version": 1, "running": running, "ended": ended}))
 }
 
 fn under_way(id: Ulid, run: &UnderWay) -> Value {
     json!({
-        "run": id.to_string(), "tool": run.revision.tool, "revision": run.revision.number, "line": run.line,
+        "run": id.to_string(), "tool": run.subject.name(), "revision": run.subject.revision(), "line": run.line,
         "state": "running", "elapsed_ms": millis(run.started.elapsed()),
     })
 }

@@ -36,6 +36,9 @@ impl Cluster {
         let config = SchedulerConfig {
             images: places.images.as_deref().map(std::path::absolute).transpose()?,
             zookeeper: zookeeper.clone(),
+            docker_socket: Some(places.docker.clone()),
+            http_credentials: places.marathon_credentials.clone(),
+            heavy_events: places.heavy_events,
             ..SchedulerConfig::new(places.marathon, data.join("scheduler"), shim)
         };
         let scheduler = Scheduler::bind(config).await.map_err(|error| listen_error("--marathon", places.marathon, error))?;

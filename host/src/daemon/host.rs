@@ -21,6 +21,8 @@ use crate::own_pods::{OwnPod, OwnPodConfig, OwnPods};
 use crate::pods::{FanOut, PodClient};
 use crate::portal::{self, Portal};
 use crate::runs::{DEPTH_MAX, Runs};
+use crate::servo::jobs::{Jobs, JobsConfig};
+use crate::servo::{self, Servo};
 use crate::tools::{BUILTIN, DefaultLimits, ToolStore, ToolsFolder};
 use crate::zookeeper::{ZooKeeperConfig, ZooKeeperRegistry};
 
@@ -51,6 +53,9 @@ async fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, 
 pub(super) struct Host {
     runs: Runs,
     auth: Auth,
+    /// The jobs of the servo, to be drained at the end.
+    pub(super) jobs: Jobs,
+    servo_auth: Auth,
     /// The faces as pods, each with what keeps it registered and its control port.
     pub(super) own_pods: Vec<(OwnPod, Member, TcpListener)>,
     /// The faces, to be served.
@@ -64,43 +69,67 @@ pub(super) struct Systems<'a> {
     pub(super) masters: Vec<String>,
     pub(super) zookeeper: &'a str,
     pub(super) journal: Journal,
+    pub(super) data: Option<&'a Path>,
 }
 
 impl Host {
     pub(super) fn new(args: &HostArgs, token: Option<Token>, faces: Faces, systems: Systems<'_>) -> anyhow::Result<Self> {
         let engine = Engine::new(EngineConfig {
-            runs: args.runs.saturating_mul(DEPTH_MAX + 1),
+            runs: args.runs.saturating_mul(DEPTH_MAX + 1).saturating_add(args.servo_args.jobs),
             memory_bytes: (args.memory_limit as usize) << 20,
             cache: code_cache(args.cache.as_deref())?,
         })?;
         let limits =
             DefaultLimits { cpu: args.cpu_limit, wall: args.wall_limit, memory_bytes: (args.memory_limit as usize) << 20 };
-        let tools = ToolStore::new(engine, limits, args.grant.clone());
+        let tools = ToolStore::new(engine.clone(), limits, args.grant.clone());
         load_builtin(&tools);
         let tools_folder = args.tools.as_deref().map(|folder| ToolsFolder::watch(tools.clone(), folder)).transpose()?;
         let registry = Arc::new(ZooKeeperRegistry::new(ZooKeeperConfig::new(systems.zookeeper))?);
-        let own_pods = own_pods(args, token.as_ref(), &faces, systems.zookeeper)?;
+        let servo_token = args.servo_args.token(token.as_ref(), systems.data)?;
+        let own_pods = own_pods(args, [token.as_ref(), Some(&servo_token)], &faces, systems.zookeeper)?;
         let own = own_pods.iter().map(|(pod, _)| pod.clone()).collect();
         let pods = Arc::new(OwnPods::new(own, Arc::new(PodClient::new(registry.clone(), FanOut::default()))));
         let marathon = MarathonClient::new(MarathonConfig::new(systems.masters)).context("the Marathon client cannot start")?;
-        let runs = Runs::new(tools, systems.journal, args.runs, registry, pods, Arc::new(marathon));
+        let runs = Runs::new(tools, systems.journal, args.runs, registry.clone(), pods, Arc::new(marathon));
+        let callback = SocketAddr::new(advertised(args, &faces.servo, systems.zookeeper), faces.servo.local_addr()?.port());
+        let jobs = Jobs::new(JobsConfig {
+            runs: runs.clone(),
+            engine,
+            registry,
+            token: servo_token.clone(),
+            settings: &args.servo_args.settings(),
+            memory_bytes: (args.memory_limit as usize) << 20,
+            callback_base: format!("http://{callback}"),
+            data: systems.data,
+        })
+        .context("no place to unpack bundles")?;
         let own_pods = own_pods.into_iter().zip(faces.controls).map(|((pod, member), control)| (pod, member, control)).collect();
         let (portal, servo, auth) = (faces.portal, faces.servo, Auth::new(token, args.require_signature_256));
-        Ok(Self { runs, auth, own_pods, portal, servo, tools_folder })
+        let servo_auth = Auth::new(Some(servo_token), args.require_signature_256);
+        Ok(Self { runs, auth, jobs, servo_auth, own_pods, portal, servo, tools_folder })
     }
 
     pub(super) fn portal_routes(&self) -> Router {
         let portal = Portal { runs: self.runs.clone(), auth: self.auth.clone() };
-        console::routes(self.runs.clone(), self.auth.clone()).merge(portal::routes(portal))
+        console::routes(self.runs.clone(), self.jobs.clone(), self.auth.clone()).merge(portal::routes(portal))
+    }
+
+    pub(super) fn servo_routes(&self) -> Router {
+        servo::routes(Servo { jobs: self.jobs.clone(), auth: self.servo_auth.clone() })
     }
 }
 
-fn own_pods(args: &HostArgs, token: Option<&Token>, faces: &Faces, zookeeper: &str) -> anyhow::Result<Vec<(OwnPod, Member)>> {
+fn own_pods(
+    args: &HostArgs,
+    [portal_token, servo_token]: [Option<&Token>; 2],
+    faces: &Faces,
+    zookeeper: &str,
+) -> anyhow::Result<Vec<(OwnPod, Member)>> {
     let hosts: ZookeeperHosts = zookeeper.parse()?;
-    let pod = |name, number: u16, face: &TcpListener, control: &TcpListener| {
+    let pod = |name, token: Option<&Token>, number: u16, face: &TcpListener, control: &TcpListener| {
         anyhow::Ok(OwnPod::new(&OwnPodConfig {
             name,
-            ip: args.advertise.unwrap_or_else(|| reached_at(face.local_addr().ok(), zookeeper)),
+            ip: advertised(args, face, zookeeper),
             face: (number, face.local_addr()?.port()),
             control: control.local_addr()?.port(),
             zookeeper: &hosts,
@@ -109,7 +138,11 @@ fn own_pods(args: &HostArgs, token: Option<&Token>, faces: &Faces, zookeeper: &s
         }))
     };
     let [portal, servo] = &faces.controls;
-    Ok(vec![pod("portal", 9000, &faces.portal, portal)?, pod("servo", 5000, &faces.servo, servo)?])
+    Ok(vec![pod("portal", portal_token, 9000, &faces.portal, portal)?, pod("servo", servo_token, 5000, &faces.servo, servo)?])
+}
+
+fn advertised(args: &HostArgs, face: &TcpListener, zookeeper: &str) -> IpAddr {
+    args.advertise.unwrap_or_else(|| reached_at(face.local_addr().ok(), zookeeper))
 }
 
 /// The address that others reach a face at: its own; where it listens on all, the one that leads to ZooKeeper.

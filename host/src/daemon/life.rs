@@ -14,11 +14,13 @@ use super::cluster::Cluster;
 use super::host::Host;
 use crate::config::is_loopback;
 use crate::guard::{LoopbackOnly, refuse_foreign};
-use crate::servo;
 use crate::tools::ToolsFolder;
 
 /// Requests in flight get so long to end after a signal.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Jobs under way get so long, and their callers the rest of the grace to hear how they ended.
+const JOB_GRACE: Duration = Duration::from_secs(7);
 
 /// The tasks of the process. One that ends early ends all.
 pub(super) struct Life {
@@ -68,11 +70,17 @@ impl Life {
                 "member"
             });
         }
-        let portal = host.portal_routes();
-        let Host { portal: portal_port, servo: servo_port, tools_folder, .. } = host;
+        let (portal, servo) = (host.portal_routes(), host.servo_routes());
+        let Host { portal: portal_port, servo: servo_port, tools_folder, jobs, .. } = host;
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            stop.cancelled().await;
+            jobs.stop(JOB_GRACE).await;
+            "jobs"
+        });
         self.tools_folder = tools_folder;
         self.spawn_face("portal", portal_port, portal)?;
-        self.spawn_face("servo", servo_port, servo::routes())?;
+        self.spawn_face("servo", servo_port, servo)?;
         say_ready(&ready)
     }
 

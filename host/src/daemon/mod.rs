@@ -21,13 +21,23 @@ pub async fn up(args: UpArgs) -> anyhow::Result<()> {
     let cluster = Cluster::bind(&args.cluster, args.data.as_deref(), None).await?;
     let (marathon, zookeeper) = (cluster.scheduler.local_addr(), cluster.zookeeper.clone());
     let journal = open_journal(args.data.as_deref())?;
-    let systems = Systems { masters: vec![marathon.to_string()], zookeeper: &zookeeper, journal };
+    let master = master_address(marathon, args.cluster.marathon_credentials.as_deref());
+    let systems = Systems { masters: vec![master], zookeeper: &zookeeper, journal, data: args.data.as_deref() };
     let host = Host::new(&args.host, token, faces, systems)?;
     let mut life = Life::new();
     let served = life.spawn_cluster(cluster);
     life.spawn_host(host, &[("marathon", &marathon.to_string()), ("zookeeper", &zookeeper)])?;
     life.last(served).await;
     Ok(())
+}
+
+/// The scheduler's address with what it asks its callers for.
+fn master_address(marathon: std::net::SocketAddr, credentials: Option<&str>) -> String {
+    let quote = |part| percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC);
+    match credentials.map(|text| text.split_once(':').unwrap_or((text, ""))) {
+        Some((user, password)) => format!("http://{}:{}@{marathon}", quote(user), quote(password)),
+        None => marathon.to_string(),
+    }
 }
 
 /// `ochod serve`: the host for a cluster elsewhere.
@@ -40,7 +50,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let journal = open_journal(args.data.as_deref())?;
     let faces = Faces::bind(&args.host).await?;
     let marathon = args.marathon.join(",");
-    let systems = Systems { masters: args.marathon, zookeeper: &args.zookeeper, journal };
+    let systems = Systems { masters: args.marathon, zookeeper: &args.zookeeper, journal, data: args.data.as_deref() };
     let host = Host::new(&args.host, token, faces, systems)?;
     let mut life = Life::new();
     life.spawn_host(host, &[("marathon", &marathon), ("zookeeper", &args.zookeeper)])?;

@@ -282,7 +282,7 @@ fn listed((tool, entry): (&ToolName, &Entry)) -> Listed {
 }
 
 /// Compiling must not push requests aside; on Linux a thread has a priority of its own.
-fn lower_priority() {
+pub(crate) fn lower_priority() {
     #[expect(unsafe_code, reason = "a system call without pointers; nix has no wrapper for it")]
     // SAFETY: takes numbers only, and changes nothing but the priority of the calling thread.
     let lowered = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };

@@ -90,6 +90,7 @@ pub(crate) fn request(limits: Limits, argv: &[&str], output: Output) -> RunReque
         argv: argv.iter().map(|word| (*word).to_owned()).collect(),
         env: Vec::new(),
         folder: None,
+        outgoing: None,
         limits,
         world: World { registry: nowhere.clone(), pods: nowhere.clone(), marathon: nowhere.clone(), shell: nowhere },
         output,

@@ -1,0 +1,215 @@
+//! The log of a job: lines that the host adds and lines that the components print, in order, secrets masked.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ocho_core::masking::MASK;
+use tokio::sync::Notify;
+
+/// Where a line comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The host.
+    Note,
+    /// A component's standard output.
+    Out,
+    /// A component's standard error.
+    Err,
+    /// The same once more, for the reply of the compatible face, which shows the end of it where a job failed.
+    Tail,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Where it comes from.
+    pub kind: Kind,
+    /// Without its end; what is not UTF-8 is replaced.
+    pub text: String,
+}
+
+/// What a log holds. A line may be empty, so it has a cost besides its text.
+const LOG_BYTES: usize = 16 << 20;
+const LINE_COST: usize = 32;
+
+/// A log that grows while any number of readers follow it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct JobLog(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    news: Notify,
+    secrets: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: Vec<Line>,
+    /// What the lines cost.
+    bytes: usize,
+    full: bool,
+    closed: bool,
+}
+
+impl JobLog {
+    /// An empty log that masks these texts.
+    #[must_use]
+    pub fn new(secrets: Vec<String>) -> Self {
+        Self(Arc::new(Shared { state: Mutex::default(), news: Notify::new(), secrets }))
+    }
+
+    /// Adds a line of the host.
+    pub fn note(&self, text: impl Into<String>) {
+        self.add(Kind::Note, text.into());
+    }
+
+    /// Adds a line of a component.
+    pub fn printed(&self, kind: Kind, bytes: &[u8]) {
+        self.add(kind, String::from_utf8_lossy(bytes).into_owned());
+    }
+
+    fn add(&self, kind: Kind, text: String) {
+        let text = self.0.secrets.iter().fold(
+            text,
+            |text, secret| {
+                if text.contains(secret) { text.replace(secret, MASK) } else { text }
+            },
+        );
+        let mut state = self.lock();
+        // What the host has to say is little, and always kept.
+        let is_kept = kind == Kind::Note || state.bytes < LOG_BYTES;
+        if is_kept {
+            state.bytes += text.len() + LINE_COST;
+            state.lines.push(Line { kind, text });
+        } else if !state.full {
+            state
+                .lines
+                .push(Line { kind: Kind::Note, text: "... (the log is full, the rest of the output is not kept)".to_owned() });
+        }
+        state.full |= !is_kept;
+        drop(state);
+        self.0.news.notify_waiters();
+    }
+
+    /// How much it holds, with what each line costs the host.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// Says that nothing more will come.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.0.news.notify_waiters();
+    }
+
+    /// What the compatible face replies with.
+    #[must_use]
+    pub fn compatible(&self) -> Vec<String> {
+        let state = self.lock();
+        state.lines.iter().filter(|line| line.kind != Kind::Err).map(|line| line.text.clone()).collect()
+    }
+
+    /// All lines as they came.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Line> {
+        self.lock().lines.iter().filter(|line| line.kind != Kind::Tail).cloned().collect()
+    }
+
+    /// Gives lines from `seen` on, which it moves; waits for some; nothing once the job is over and all is read.
+    pub async fn next(&self, seen: &mut usize) -> Option<Vec<Line>> {
+        loop {
+            let mut news = std::pin::pin!(self.0.news.notified());
+            // From here on a notification is not missed, also before the first poll.
+            news.as_mut().enable();
+            let fresh = {
+                let state = self.lock();
+                let fresh: Vec<Line> = state.lines[*seen..].to_vec();
+                if fresh.is_empty() && state.closed {
+                    return None;
+                }
+                fresh
+            };
+            *seen += fresh.len();
+            let fresh: Vec<Line> = fresh.into_iter().filter(|line| line.kind != Kind::Tail).collect();
+            if !fresh.is_empty() {
+                return Some(fresh);
+            }
+            news.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Cuts what comes in pieces into lines: at `\n` only, as the original does; the last one needs no end.
+#[derive(Debug, Default)]
+pub(super) struct Lines(Vec<u8>);
+
+impl Lines {
+    /// The lines that are complete with these bytes.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let mut line = std::mem::take(&mut self.0);
+            line.extend_from_slice(&rest[..end]);
+            lines.push(line);
+            rest = &rest[end + 1..];
+        }
+        self.0.extend_from_slice(rest);
+        lines
+    }
+
+    /// What came behind the last end of a line.
+    pub(super) fn rest(self) -> Option<Vec<u8>> {
+        (!self.0.is_empty()).then_some(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_at_line_feeds_only() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.take(b"a\r\n\nb\t"), [b"a\r".to_vec(), b"".to_vec()]);
+        assert_eq!(lines.take(b"\0\nx"), [b"b\t\0".to_vec()]);
+        assert_eq!(lines.rest(), Some(b"x".to_vec()));
+        assert_eq!(Lines::default().rest(), None);
+    }
+
+    #[test]
+    fn a_full_log_takes_only_what_the_host_says() {
+        let log = JobLog::new(Vec::new());
+        (0..=LOG_BYTES / LINE_COST).for_each(|_| log.printed(Kind::Out, b""));
+        log.printed(Kind::Err, b"lost");
+        log.note("failure (x)");
+        let lines = log.lines();
+        assert_eq!(lines.len(), LOG_BYTES / LINE_COST + 2);
+        let last: Vec<&str> = lines[lines.len() - 2..].iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(last, ["... (the log is full, the rest of the output is not kept)", "failure (x)"]);
+    }
+
+    #[tokio::test]
+    async fn readers_follow_to_the_end() {
+        let log = JobLog::new(vec!["hunter22".to_owned()]);
+        log.note("$A = 1");
+        log.printed(Kind::Err, b"it is hunter22, \xff");
+        log.printed(Kind::Tail, b"tail");
+        let mut seen = 0;
+        let line = |kind, text: &str| Line { kind, text: text.to_owned() };
+        let first = log.next(&mut seen).await.unwrap();
+        assert_eq!(first, [line(Kind::Note, "$A = 1"), line(Kind::Err, "it is ******, \u{fffd}")]);
+        let (theirs, mut at) = (log.clone(), seen);
+        let waiting = tokio::spawn(async move { (theirs.next(&mut at).await, theirs.next(&mut at).await) });
+        tokio::task::yield_now().await;
+        log.printed(Kind::Out, b"x");
+        log.close();
+        assert_eq!(waiting.await.unwrap(), (Some(vec![line(Kind::Out, "x")]), None));
+        assert_eq!(log.compatible(), ["$A = 1", "tail", "x"]);
+    }
+}

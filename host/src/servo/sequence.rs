@@ -1,0 +1,119 @@
+//! A job from its archive to its last part: unpack, decrypt, and run one component after the other until one fails.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ocho_runtime::{Channel, OutputReader, WorkFolder};
+
+use super::bundle;
+use super::find::find;
+use super::jobs::{Inner, Job, Jobs, State};
+use super::log::{JobLog, Kind, Lines};
+use super::secrets;
+use crate::runs::{Ending, JobOrder as RunOrder, JobStep};
+
+/// Lines of standard error that the reply shows of a part that failed.
+const TAIL_LINES: usize = 50;
+
+/// Carries a job out and gives how it ended. Its folder is gone when this returns.
+pub(super) async fn carry_out(jobs: &Jobs, job: &Arc<Job>, archive: File) -> State {
+    job.log.note(format!("$CALLBACK = {}", job.callback.url));
+    job.variables.lines().for_each(|line| job.log.note(line));
+    let done = tokio::select! {
+        done = prepare_and_run(&jobs.0, job, archive) => done,
+        () = job.cancel.cancelled() => Ok(State::Cancelled),
+    };
+    let folder = job.callback.take_folder();
+    // Thousands of files take a moment to remove.
+    let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
+    done.unwrap_or_else(|failure| {
+        job.log.note(failure);
+        State::Failed
+    })
+}
+
+/// The error is the line that the log ends with.
+async fn prepare_and_run(inner: &Arc<Inner>, job: &Arc<Job>, archive: File) -> Result<State, String> {
+    let folder = prepare(inner, job, archive).await?;
+    for name in &job.names {
+        run_part(inner, job, &folder, name).await?;
+    }
+    Ok(State::Succeeded)
+}
+
+async fn prepare(inner: &Arc<Inner>, job: &Arc<Job>, archive: File) -> Result<WorkFolder, String> {
+    let (inner, log) = (inner.clone(), job.log.clone());
+    let work = move || {
+        let folder = inner.folders.folder().map_err(|error| format!("unexpected failure (no folder for the bundle: {error})"))?;
+        bundle::unpack(archive, folder.path(), inner.bundle_limits)
+            .map_err(|error| format!("failure (unable to open the archive ({error}))"))?;
+        let decrypted = secrets::decrypt_all(folder.path(), &inner.token, &inner.folders);
+        decrypted.map_err(|error| format!("failure ({error})"))?.iter().for_each(|file| log.note(format!("decrypted {file}")));
+        Ok::<_, String>(folder)
+    };
+    let folder = blocking(work).await??;
+    *job.callback.lock() = Some(folder.clone());
+    Ok(folder)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| format!("unexpected failure ({error})"))
+}
+
+async fn run_part(inner: &Arc<Inner>, job: &Arc<Job>, folder: &WorkFolder, name: &str) -> Result<(), String> {
+    let (place, wanted) = (folder.clone(), name.to_owned());
+    let found = blocking(move || find(&place, &wanted)).await?;
+    let wasm = found.map_err(|error| format!("failure ({error})"))?;
+    let (plugin, digest) = inner.code.get(wasm).await.map_err(|why| format!("failure ({name} cannot run: {why})"))?;
+    let mut limits = inner.limits.clone();
+    // The limit is the whole log's: a bundle of many parts must not print so much with each.
+    limits.output_bytes = limits.output_bytes.saturating_sub(job.log.bytes());
+    let step = JobStep { name: name.to_owned(), digest, plugin, limits };
+    let mut env = job.variables.environment();
+    env.push(("CALLBACK".to_owned(), job.callback.url.clone()));
+    let started = Instant::now();
+    let order = RunOrder { parent: job.id, step: Arc::new(step), env, folder: folder.clone(), outgoing: inner.outgoing.clone() };
+    let mut run = inner.runs.start_job(order);
+    let reader = run.output.reader();
+    let (ending, tail) = tokio::join!(run.ended(), follow(reader, &job.log));
+    tell_end(job, name, &ending, tail, started)
+}
+
+/// What follows the output of a part: the end of its standard error if it failed, why the host ended it, how long it took.
+fn tell_end(job: &Job, name: &str, ending: &Ending, tail: VecDeque<Vec<u8>>, started: Instant) -> Result<(), String> {
+    let failed = ending.exit_code != 0;
+    if failed {
+        tail.iter().for_each(|line| job.log.printed(Kind::Tail, line));
+    }
+    if let Some(note) = &ending.note {
+        job.log.note(note);
+    }
+    job.log.note(format!("{name} ran in {} seconds", started.elapsed().as_secs()));
+    if failed { Err(format!("failure ({name} failed on exit code {})", ending.exit_code)) } else { Ok(()) }
+}
+
+/// Writes down what a part prints, as it comes; gives the last lines of its standard error.
+async fn follow(mut reader: OutputReader, log: &JobLog) -> VecDeque<Vec<u8>> {
+    let (mut out, mut err) = (Lines::default(), Lines::default());
+    let mut tail = VecDeque::new();
+    let mut print_err = |line: Vec<u8>| {
+        log.printed(Kind::Err, &line);
+        if tail.len() == TAIL_LINES {
+            tail.pop_front();
+        }
+        tail.push_back(line);
+    };
+    while let Some(chunks) = reader.next().await {
+        for chunk in chunks {
+            match chunk.channel {
+                Channel::Out => out.take(&chunk.bytes).iter().for_each(|line| log.printed(Kind::Out, line)),
+                Channel::Err => err.take(&chunk.bytes).into_iter().for_each(&mut print_err),
+            }
+        }
+    }
+    err.rest().into_iter().for_each(&mut print_err);
+    out.rest().iter().for_each(|line| log.printed(Kind::Out, line));
+    tail
+}
