@@ -15,7 +15,8 @@ const TOP_EXAMPLES: &str = "\
 Examples:
   ocho cli my-cluster                      talk to a host at a prompt
   ocho cli my-cluster grep '*web*'         run one command
-  ocho cli my-cluster deploy web.yml -p 3  send a file with it";
+  ocho cli my-cluster deploy web.yml -p 3  send a file with it
+  ocho init web                            begin a pod of your own";
 
 const CLI_EXAMPLES: &str = "\
 Examples:
@@ -35,6 +36,13 @@ Environment:
   OCHOPOD_TOKEN  the secret that signs the commands
   NO_COLOR       no colours, not even on a terminal";
 
+const INIT_EXAMPLES: &str = "\
+Examples:
+  ocho init web                                     asks for a name and an image
+  ocho init web --name shop --image me/shop:1.0     asks nothing
+  ochod up --images ochopod-marathon-shop/images    and then, at another terminal:
+  ocho cli localhost deploy ochopod-marathon-shop/shop.yml";
+
 /// Operate clusters of pods through their host
 #[derive(Debug, Parser)]
 #[command(name = "ocho", version, after_help = format!("{TOP_EXAMPLES}\n\n{EXIT_CODES}"), max_term_width = 120)]
@@ -46,6 +54,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Cli(CliArguments),
+    Init(InitArguments),
     Version(VersionArguments),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  ocho completions bash > ~/.local/share/bash-completion/completions/ocho")]
@@ -68,6 +77,24 @@ pub(crate) struct CliArguments {
     /// `<name or address>[:<port>]` of the host, then the command: everything after the host is its own
     #[arg(trailing_var_arg = true, value_name = "HOST [COMMAND]")]
     pub(crate) words: Vec<std::ffi::OsString>,
+}
+
+/// Begin a pod: an image's folder and the definition that deploys it
+#[derive(Debug, Args)]
+#[command(after_help = format!("{INIT_EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct InitArguments {
+    /// The template: `default` (a process) or `web` (a web server)
+    #[arg(default_value = "default")]
+    pub(crate) kind: String,
+    /// A short identifier, which names the cluster; asked for if it is not given
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The Docker image; asked for, or as the identifier if that is given
+    #[arg(long)]
+    pub(crate) image: Option<String>,
+    /// The folder to write [default: ochopod-marathon-<NAME>]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) into: Option<std::path::PathBuf>,
 }
 
 /// Print the version, and that of a host

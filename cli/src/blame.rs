@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::client::CallError;
 use crate::command::LineError;
+use crate::init::InitError;
 use crate::target::TargetError;
 use crate::upload::UploadError;
 
@@ -37,6 +38,8 @@ pub(crate) enum Failure {
     Upload(#[from] UploadError),
     #[error(transparent)]
     Call(#[from] CallError),
+    #[error(transparent)]
+    Init(#[from] InitError),
     #[error("{what}")]
     Machine {
         what: &'static str,
@@ -51,7 +54,8 @@ impl Failure {
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Target(_) => Blame::Config,
-            Self::Line(_) | Self::Cancelled => Blame::User,
+            Self::Init(InitError::Write { .. }) => Blame::Host,
+            Self::Line(_) | Self::Init(_) | Self::Cancelled => Blame::User,
             Self::Upload(UploadError::Spool(_)) | Self::Machine { .. } | Self::Call(CallError::Setup(_)) => Blame::Host,
             Self::Upload(_) | Self::Call(CallError::NoSuchTool { .. } | CallError::BrokenTool { .. }) => Blame::User,
             Self::Call(CallError::Denied { .. }) => Blame::Config,
@@ -65,6 +69,8 @@ impl Failure {
             Self::Target(TargetError::Missing) => "`ocho cli my-cluster ls`, or `export OCHOPOD_PROXY=my-cluster` once",
             Self::Target(TargetError::Syntax(_)) => "for instance `my-cluster`, `10.0.0.1:9000` or `[::1]:9000`",
             Self::Line(LineError::Words(_)) => "quote a quote with a backslash",
+            Self::Init(InitError::Exists(_)) => "`--into` names another folder",
+            Self::Init(InitError::NoAnswer(_)) => "`--name` and `--image` answer beforehand",
             Self::Upload(UploadError::SameName { .. }) => "the host tells files apart by their last name: rename one of them",
             Self::Upload(UploadError::Name { .. }) => "rename it, or send the folder that holds it",
             Self::Upload(UploadError::Spool(_)) => "make room there, or point $TMPDIR to another folder",

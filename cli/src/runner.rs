@@ -4,6 +4,8 @@ mod whole;
 
 use std::process::ExitCode;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::blame::{Blame, Failure};
 use crate::client::{CallError, Client, Ended, Event, Events, Scheme};
 use crate::command::Line;
@@ -75,13 +77,15 @@ impl Runner {
     /// Where Ctrl-C ends only the command, it drops the request, and the host ends the run.
     async fn stoppable(&self, line: Result<Line, Failure>) -> Result<Ending, Failure> {
         let cancel = Cancel::default();
-        let done = self.outcome(line?, cancel.clone());
         if self.interrupt == Interrupt::Program {
-            return done.await;
+            return self.outcome(line?, cancel).await;
         }
+        // Listening begins before anything is sent: an early Ctrl-C would end the program.
+        let mut interrupts =
+            signal(SignalKind::interrupt()).map_err(|cause| Failure::Machine { what: "cannot listen to Ctrl-C", cause })?;
         tokio::select! {
-            ending = done => ending,
-            _ = tokio::signal::ctrl_c() => {
+            ending = self.outcome(line?, cancel.clone()) => ending,
+            _ = interrupts.recv() => {
                 cancel.cancel();
                 Err(Failure::Cancelled)
             }

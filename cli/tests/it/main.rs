@@ -2,6 +2,7 @@
 
 mod conversation;
 mod help;
+mod init;
 mod one_shot;
 mod portal;
 mod program;
