@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,6 +39,15 @@ const BACKLOG_BYTES: usize = 1 << 20;
 /// What a read takes at once. Most requests are far smaller.
 const READ_BYTES: usize = 4 << 10;
 
+/// A longer buffer is given back once it is empty: thousands of clients that sent one large node each would add up.
+const KEPT_BYTES: usize = 64 << 10;
+
+/// A request for a session has 45 bytes. Who has none gets no memory for more.
+const HELLO_BYTES: usize = 1 << 10;
+
+/// Time for a client to hang up after we did.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Serves a connection until one of the two sides ends it.
 pub(super) async fn serve(stream: TcpStream, address: SocketAddr, shared: Shared, stop: CancellationToken) {
     let outbox = Arc::new(Outbox::new(shared.lock().limits.outbox_bytes, stop));
@@ -50,8 +59,7 @@ pub(super) async fn serve(stream: TcpStream, address: SocketAddr, shared: Shared
     // Small replies should not wait for more of them.
     _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
-    let frame_bytes = shared.lock().limits.frame_bytes;
-    let mut connection = Connection { conn, shared, outbox, reader, writer, unread: BytesMut::new(), frame_bytes };
+    let mut connection = Connection { conn, shared, outbox, reader, writer, unread: BytesMut::new(), frame_bytes: HELLO_BYTES };
     if let Err(error) = connection.run().await {
         debug!(conn = conn.0, %address, %error, "connection ended");
     }
@@ -84,8 +92,11 @@ impl Connection {
         let handshake = self.shared.lock().limits.handshake;
         match timeout(handshake, self.begin()).await {
             Err(_elapsed) => Err(invalid("no request for a session came")),
-            Ok(Ok(Next::Continue)) => self.converse().await,
-            Ok(Ok(Next::Close)) => Ok(()),
+            Ok(Ok(Next::Continue)) => {
+                self.frame_bytes = self.shared.lock().limits.frame_bytes;
+                self.converse().await
+            }
+            Ok(Ok(Next::Close)) => self.hang_up().await,
             Ok(Err(error)) => Err(error),
         }
     }
@@ -99,7 +110,6 @@ impl Connection {
         if let Some(word) = Word::read(head) {
             let answer = word.answer(&self.shared.lock());
             self.writer.write_all(answer.as_bytes()).await?;
-            self.writer.shutdown().await?;
             return Ok(Next::Close);
         }
         let frame = loop {
@@ -123,7 +133,7 @@ impl Connection {
                 }
             }
             if next == Next::Close {
-                return self.writer.shutdown().await;
+                return self.hang_up().await;
             }
             let outbox = self.outbox.clone();
             tokio::select! {
@@ -132,6 +142,17 @@ impl Connection {
                 () = outbox.killed() => return Ok(()),
             }
         }
+    }
+
+    /// Ends the connection so that the client still reads the last answer: closing at once would throw it away where
+    /// something that the client sent is unread.
+    async fn hang_up(&mut self) -> io::Result<()> {
+        self.writer.shutdown().await?;
+        let ended = async {
+            while self.reader.read(&mut [0; READ_BYTES]).await? > 0 {}
+            Ok(())
+        };
+        timeout(LINGER, ended).await.unwrap_or(Ok(()))
     }
 
     /// Answers what came, as far as the client reads the answers.
@@ -161,7 +182,6 @@ impl Connection {
             return Err(invalid("a frame is too long"));
         }
         if self.unread.len() < 4 + length {
-            self.unread.reserve(4 + length - self.unread.len());
             return Ok(None);
         }
         self.unread.advance(4);
@@ -170,6 +190,9 @@ impl Connection {
 
     /// Reads some bytes; it may be dropped midway without losing any.
     async fn read(&mut self) -> io::Result<()> {
+        if self.unread.is_empty() && self.unread.capacity() > KEPT_BYTES {
+            self.unread = BytesMut::new();
+        }
         self.unread.reserve(READ_BYTES);
         match self.reader.read_buf(&mut self.unread).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),

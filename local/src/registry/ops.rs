@@ -109,28 +109,38 @@ impl State {
     }
 
     fn get_children(&mut self, conn: ConnId, who: &Who, look: &Look) -> Result<OpResult, Code> {
+        self.list_children(conn, who, look).map(OpResult::Children)
+    }
+
+    fn list_children(&mut self, conn: ConnId, who: &Who, look: &Look) -> Result<Vec<String>, Code> {
         let node = self.tree.find(&look.path)?;
         who.check(&node.acl, perms::READ)?;
         let names = node.names();
         if look.watch {
             self.watches.watch_children(conn, &look.path).map_err(|_| Code::QuotaExceeded)?;
         }
-        Ok(OpResult::Children(names))
+        Ok(names)
     }
 
     fn get_children2(&mut self, conn: ConnId, who: &Who, look: &Look) -> Result<Reply, Code> {
-        let OpResult::Children(names) = self.get_children(conn, who, look)? else { return Err(Code::NoNode) };
+        let names = self.list_children(conn, who, look)?;
         Ok(Reply::ChildrenWithStat { names, stat: self.tree.find(&look.path)?.stat() })
     }
 
-    /// Reads of a list fail each for itself, and leave no watch.
+    /// Reads of a list fail each for itself, and leave no watch. A short list can ask for the same long node many times:
+    /// what would not fit into the outbox is refused.
     fn multi_read(&mut self, conn: ConnId, who: &Who, reads: Vec<Read>) -> Reply {
+        let mut room = self.limits.outbox_bytes;
         let mut results = Vec::with_capacity(reads.len());
         for read in reads {
             let result = match read {
                 Read::Data(look) => self.get_data(conn, who, &Look { watch: false, ..look }),
                 Read::Children(look) => self.get_children(conn, who, &Look { watch: false, ..look }),
             };
+            let result = result.and_then(|result| {
+                room = room.checked_sub(result.size()).ok_or(Code::QuotaExceeded)?;
+                Ok(result)
+            });
             results.push(result.unwrap_or_else(OpResult::Failed));
         }
         Reply::Many(results)

@@ -320,6 +320,9 @@ pub(super) struct Stat {
     pub(super) pzxid: Zxid,
 }
 
+/// The length of a stat.
+const STAT_BYTES: usize = 68;
+
 impl Stat {
     fn write(&self, writer: &mut Writer<'_>) {
         writer.long(self.czxid);
@@ -360,6 +363,15 @@ impl OpResult {
             Self::Data { .. } => op::GET_DATA,
             Self::Children(_) => op::GET_CHILDREN,
             Self::Failed(_) => op::ERROR,
+        }
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Data { data, .. } => STAT_BYTES + data.as_ref().map_or(0, Bytes::len),
+            Self::Children(names) => names.iter().map(|name| 4 + name.len()).sum(),
+            _ => STAT_BYTES,
         }
     }
 

@@ -157,3 +157,31 @@ async fn a_client_that_does_not_read_its_events_is_let_go() {
     }
     assert!(events < 10_000, "{events} events came, and then the end");
 }
+
+#[tokio::test]
+async fn a_short_request_does_not_make_a_reply_without_end() {
+    let server = Server::with(|config| config.limits.outbox_bytes = 1 << 20).await;
+    let mut raw = Raw::open(&server, 10_000).await;
+    raw.ask(1, CREATE, &create_with("/big", &vec![0; 500_000], 0)).await;
+    let head = |op: i32, done: bool| [&op.to_be_bytes()[..], &[u8::from(done)], &(-1_i32).to_be_bytes()].concat();
+    let mut reads: Vec<u8> = (0..5_000).flat_map(|_| [head(4, false), look("/big", false)].concat()).collect();
+    reads.extend(head(-1, true));
+    let reply = raw.ask(2, 22, &reads).await;
+    assert_eq!(reply.error, 0);
+    assert!(reply.body.len() < 2 << 20, "{} bytes", reply.body.len());
+    assert!(raw.is_alive().await);
+}
+
+#[tokio::test]
+async fn the_largest_frame_is_taken_and_one_more_byte_is_not() {
+    let server = Server::start().await;
+    let mut raw = Raw::open(&server, 10_000).await;
+    let overhead = request(1, CREATE, &create_with("/big", b"", 0)).len() - 4;
+    let data = vec![7; 0xf_ffff - overhead];
+    assert_eq!(raw.ask(1, CREATE, &create_with("/big", &data, 0)).await.error, 0);
+    let reply = raw.ask(2, 4, &look("/big", false)).await;
+    assert_eq!(reply.body[4..4 + data.len()], data);
+    let data = vec![7; data.len() + 1];
+    raw.request(3, CREATE, &create_with("/2ig", &data, 0)).await;
+    assert_eq!(raw.receive().await, None);
+}

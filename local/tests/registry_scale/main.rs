@@ -54,7 +54,8 @@ fn two_thousand_pods() {
             assert_eq!(pod.create(&format!("/pods/pod-{nth}"), 1).await, 0);
             pods.push(pod);
         }
-        assert_eq!(of_process("Threads:"), threads_before, "no thread for a connection");
+        // Some may come and go with other tests; not one for each connection.
+        assert!(of_process("Threads:") <= threads_before + 8);
 
         let mut took = Vec::new();
         for _ in 0..51 {
