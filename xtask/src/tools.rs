@@ -1,4 +1,5 @@
-//! Building guests: `plugins/*` into `<target>/tools/<name>.wasm`, `tests/guests/*` into `<target>/guests/<name>.wasm`.
+//! Building guests: `plugins/*` into `<target>/tools/<name>.wasm`, `tests/guests/*` into `<target>/guests/<name>.wasm`,
+//! `examples/jobs/rust/*` into `<target>/jobs/<name>.wasm`.
 //!
 //! The build of the host embeds `<target>/tools`, so this comes first.
 
@@ -23,15 +24,16 @@ struct Kind {
 
 const TOOLS: Kind = Kind { crates: "plugins", prefix: "ocho-tool-", into: "tools" };
 const GUESTS: Kind = Kind { crates: "tests/guests", prefix: "ocho-guest-", into: "guests" };
+const JOBS: Kind = Kind { crates: "examples/jobs/rust", prefix: "ocho-job-", into: "jobs" };
 
 /// Builds the standard tools.
 pub(crate) fn build_tools(workspace: &Workspace) -> anyhow::Result<()> {
     build(workspace, &[TOOLS])
 }
 
-/// Builds the standard tools and the guests of the tests.
+/// Builds the standard tools, the example jobs and the guests of the tests.
 pub(crate) fn build_all(workspace: &Workspace) -> anyhow::Result<()> {
-    build(workspace, &[TOOLS, GUESTS])
+    build(workspace, &[TOOLS, GUESTS, JOBS])
 }
 
 fn build(workspace: &Workspace, kinds: &[Kind]) -> anyhow::Result<()> {

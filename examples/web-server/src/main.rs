@@ -77,6 +77,7 @@ impl Page {
                 response("200 OK", &format!("task {}, visit {visit}\n", self.task))
             }
             ["GET", "/health", _version] => response("200 OK", "well\n"),
+            ["GET", "/ping", _version] => response("200 OK", "pong\n"),
             ["GET", _path, _version] => response("404 Not Found", "no such page\n"),
             [_method, _path, _version] => response("405 Method Not Allowed", "only GET\n"),
             _ => response("400 Bad Request", "that is no request\n"),

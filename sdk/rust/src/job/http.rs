@@ -99,7 +99,7 @@ fn parts(url: &str) -> Result<(&str, &str), String> {
 async fn exchange(request: Request) -> Result<Response, String> {
     use wasip3::http::client;
     use wasip3::http::types::{Fields, Method, Request as Wire, Response as Reply, Scheme};
-    use wasip3::{wit_bindgen, wit_future, wit_stream};
+    use wasip3::{wit_future, wit_stream};
 
     let (authority, path) = parts(&request.url)?;
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
@@ -109,15 +109,13 @@ async fn exchange(request: Request) -> Result<Response, String> {
         headers.push(("content-length".to_owned(), request.body.len().to_string().into_bytes()));
     }
     let fields = Fields::from_list(&headers).map_err(|error| format!("a header is not valid: {error:?}"))?;
-    let contents = (!request.body.is_empty()).then(|| {
-        let (mut writer, reader) = wit_stream::new();
-        let body = request.body;
-        wit_bindgen::spawn_local(async move {
-            // What is left over was not wanted: the answer says more.
-            let _ = writer.write_all(body).await;
-        });
-        reader
-    });
+    let (writer, contents) = match request.body.is_empty() {
+        true => (None, None),
+        false => {
+            let (writer, reader) = wit_stream::new();
+            (Some(writer), Some(reader))
+        }
+    };
     let (trailers, trailers_later) = wit_future::new(|| Ok(None));
     drop(trailers);
     let (wire, _sent) = Wire::new(fields, contents, trailers_later, None);
@@ -132,7 +130,15 @@ async fn exchange(request: Request) -> Result<Response, String> {
     let set = wire.set_method(&method).and_then(|()| wire.set_scheme(Some(&Scheme::Http)));
     let set = set.and_then(|()| wire.set_authority(Some(authority))).and_then(|()| wire.set_path_with_query(Some(&path)));
     set.map_err(|()| "the URL or the method is not valid".to_owned())?;
-    let reply = client::send(wire).await.map_err(|error| format!("{error:?}"))?;
+    let body = request.body;
+    let send_body = async {
+        if let Some(mut writer) = writer {
+            // What is left over was not wanted: the answer says more.
+            let _ = writer.write_all(body).await;
+        }
+    };
+    let (reply, ()) = futures::join!(client::send(wire), send_body);
+    let reply = reply.map_err(|error| format!("{error:?}"))?;
     let status = reply.get_status_code();
     let (done, done_later) = wit_future::new(|| Ok(()));
     drop(done);

@@ -24,7 +24,8 @@ fn it_tries_again_with_pauses() {
         retry(5, Duration::from_secs(2), attempt).await.unwrap().to_owned()
     });
     assert_eq!((said.as_str(), attempts.get(), took), ("there", 3, Duration::from_secs(4)));
-    let (said, took) = on_the_clock(async || retry(2, Duration::from_secs(1), async || Err::<(), _>("never")).await.unwrap_err().to_owned());
+    let (said, took) =
+        on_the_clock(async || retry(2, Duration::from_secs(1), async || Err::<(), _>("never")).await.unwrap_err().to_owned());
     assert_eq!((said.as_str(), took), ("never", Duration::from_secs(1)));
 }
 
