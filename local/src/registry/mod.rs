@@ -1,10 +1,12 @@
 //! The embedded registry: a server of ZooKeeper's wire protocol, for one machine.
 //!
 //! Pods and host find each other here by the same client libraries that they use against a real ZooKeeper, and cannot
-//! tell the difference. From the wire inwards: `connection` cuts frames, `wire` and `jute` read them, `state` and `ops`
-//! carry them out on `tree`, `watches` and `sessions`, and `outbox` holds what goes back. `dirty`, `saver` and `store` keep it.
-//! Absent: ensembles, TLS, SASL,
-//! quotas, and nodes with a time to live (an original does not have those by default either).
+//! tell the difference. From the wire inwards: `connection` cuts frames, `wire` and `jute` read them, `state`, `opening`
+//! and `ops` carry them out on `tree`, `watches` and `sessions`, and `outbox` holds what goes back. `dirty`, `saver` and
+//! `store` keep it over a restart.
+//!
+//! Absent: ensembles, TLS, SASL, quotas, and nodes with a time to live (an original does not have those by default
+//! either).
 
 mod acl;
 mod code;
@@ -12,6 +14,7 @@ mod config;
 mod connection;
 mod dirty;
 mod jute;
+mod opening;
 mod ops;
 mod outbox;
 mod path;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::acl::{Acl, Who, perms};
 use super::code::Code;
@@ -14,12 +14,12 @@ use super::config::RegistryLimits;
 use super::dirty::Dirty;
 use super::jute::Reader;
 use super::outbox::Outbox;
-use super::sessions::{Password, Sessions};
+use super::sessions::Sessions;
 use super::stats::Stats;
 use super::store::{Batch, Saved};
 use super::tree::{Change, Stamp, Tree, TreeLimits};
 use super::watches::{ConnId, Watches};
-use super::wire::{ConnectRequest, ConnectResponse, EventKind, Reply, Request, RequestHeader, Zxid, op, put_event, put_reply};
+use super::wire::{EventKind, Reply, Request, RequestHeader, Zxid, op, put_event, put_reply};
 
 /// The time, as the caller sees it.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +48,13 @@ pub(super) enum Next {
 /// A connection, as the state knows it.
 #[derive(Debug)]
 pub(super) struct Conn {
-    pub(super) outbox: Arc<Outbox>,
+    outbox: Arc<Outbox>,
     address: SocketAddr,
     received: u64,
     sent: u64,
-    pub(super) who: Who,
+    pub(super) who: Arc<Who>,
     /// None before the first frame.
-    pub(super) session: Option<i64>,
+    session: Option<i64>,
 }
 
 /// Everything.
@@ -71,7 +71,7 @@ pub(super) struct State {
     next_conn: u64,
     pub(super) zxid: Zxid,
     /// The last transaction of the last life that was saved. A client that saw a later one saw something that is lost.
-    restored_zxid: Zxid,
+    pub(super) restored_zxid: Zxid,
     /// None where nothing is saved.
     dirty: Option<Dirty>,
 }
@@ -138,7 +138,8 @@ impl State {
         }
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
-        self.conns.insert(conn, Conn { outbox, address, received: 0, sent: 0, who: Who::at(address), session: None });
+        let who = Arc::new(Who::at(address));
+        self.conns.insert(conn, Conn { outbox, address, received: 0, sent: 0, who, session: None });
         Some(conn)
     }
 
@@ -147,6 +148,13 @@ impl State {
         self.watches.forget(conn);
         if let Some(Conn { session: Some(session), .. }) = self.conns.remove(&conn) {
             self.sessions.detach(session, conn);
+        }
+    }
+
+    /// From now on the connection's frames are requests of this session.
+    pub(super) fn attach(&mut self, conn: ConnId, session: i64) {
+        if let Some(conn) = self.conns.get_mut(&conn) {
+            conn.session = Some(session);
         }
     }
 
@@ -176,70 +184,6 @@ impl State {
             None => self.connect(now, conn, frame),
             Some(session) => self.request(now, conn, session, frame),
         }
-    }
-
-    fn connect(&mut self, now: Now, conn: ConnId, frame: &[u8]) -> Next {
-        let Ok(request) = ConnectRequest::read(frame) else {
-            debug!(conn = conn.0, "a connection begins with something else than a request for a session");
-            return Next::Close;
-        };
-        let timeout = self.negotiate(request.timeout_ms);
-        let opened = if request.session == 0 {
-            self.open_session(now, conn, timeout)
-        } else {
-            self.reopen_session(now, conn, &request, timeout)
-        };
-        let response = match opened {
-            Opened::Session { id, password } => {
-                if let Some(conn) = self.conns.get_mut(&conn) {
-                    conn.session = Some(id);
-                }
-                ConnectResponse { timeout_ms: millis(timeout), session: id, password, knows_read_only: false }
-            }
-            Opened::Expired => ConnectResponse::default(),
-            Opened::Full => return Next::Close,
-        };
-        let response = ConnectResponse { knows_read_only: request.knows_read_only, ..response };
-        self.reply(conn, |out| response.put(out));
-        if response.session == 0 { Next::Close } else { Next::Continue }
-    }
-
-    fn negotiate(&self, timeout_ms: i32) -> Duration {
-        let wanted = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
-        wanted.max(self.limits.session_timeout_min).min(self.limits.session_timeout_max)
-    }
-
-    fn open_session(&mut self, now: Now, conn: ConnId, timeout: Duration) -> Opened {
-        if self.sessions.len() >= self.limits.sessions {
-            warn!(sessions = self.sessions.len(), "the registry has as many sessions as it may, a client is sent away");
-            return Opened::Full;
-        }
-        let password: Password = rand::random();
-        let id = self.sessions.open(now.instant, password, timeout, conn);
-        self.stamp(now);
-        self.mark_session(id);
-        debug!(session = id, timeout_ms = millis(timeout), "session opened");
-        Opened::Session { id, password }
-    }
-
-    fn reopen_session(&mut self, now: Now, conn: ConnId, request: &ConnectRequest, timeout: Duration) -> Opened {
-        let id = request.session;
-        let Some(session) = self.sessions.get(id).filter(|session| request.password == session.password[..]) else {
-            return Opened::Expired;
-        };
-        let password = session.password;
-        if session.restored && request.last_zxid_seen > self.restored_zxid {
-            // A crash took the last moments of the session, maybe with a node that the client counts on.
-            info!(session = id, "session is ended: its client knows of changes that were lost in a crash");
-            self.end_session(now, id);
-            return Opened::Expired;
-        }
-        if let Some(other) = self.sessions.reopen(now.instant, id, timeout, conn) {
-            self.kill(other);
-        }
-        self.mark_session(id);
-        debug!(session = id, "session continued on another connection");
-        Opened::Session { id, password }
     }
 
     fn request(&mut self, now: Now, conn: ConnId, session: i64, frame: &[u8]) -> Next {
@@ -345,7 +289,7 @@ impl State {
         }
     }
 
-    fn reply(&mut self, conn: ConnId, put: impl FnOnce(&mut bytes::BytesMut)) {
+    pub(super) fn reply(&mut self, conn: ConnId, put: impl FnOnce(&mut bytes::BytesMut)) {
         if let Some(conn) = self.conns.get_mut(&conn) {
             conn.outbox.reply(put);
             conn.sent += 1;
@@ -353,13 +297,13 @@ impl State {
         }
     }
 
-    fn kill(&mut self, conn: ConnId) {
+    pub(super) fn kill(&mut self, conn: ConnId) {
         if let Some(conn) = self.conns.get(&conn) {
             conn.outbox.kill();
         }
     }
 
-    fn mark_session(&mut self, id: i64) {
+    pub(super) fn mark_session(&mut self, id: i64) {
         if let Some(dirty) = &mut self.dirty {
             dirty.mark_session(id);
         }
@@ -367,28 +311,20 @@ impl State {
 
     pub(super) fn authenticate(&mut self, conn: ConnId, scheme: &str, proof: &[u8]) -> Result<Reply, Code> {
         let conn = self.conns.get_mut(&conn).ok_or(Code::AuthFailed)?;
-        conn.who.authenticate(scheme, proof).map(|()| Reply::Empty)
+        Arc::make_mut(&mut conn.who).authenticate(scheme, proof).map(|()| Reply::Empty)
     }
-}
-
-/// How a request for a session ends.
-enum Opened {
-    Session { id: i64, password: Password },
-    Expired,
-    Full,
-}
-
-fn millis(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::BytesMut;
     use tokio_util::sync::CancellationToken;
 
     use super::super::acl;
     use super::super::jute::Writer;
+    use super::super::sessions::Password;
     use super::super::store::SavedSession;
     use super::super::tree::{Counters, Node, Owner};
     use super::super::wire::op;
