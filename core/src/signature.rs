@@ -40,6 +40,12 @@ impl Token {
         self.mac(line).verify_slice(&digest).is_ok()
     }
 
+    /// Begins the check of an old signature over something that comes in pieces, such as an upload.
+    #[must_use]
+    pub fn pieces(&self) -> Pieces {
+        Pieces(self.mac(b""))
+    }
+
     /// The value of `X-Signature-256` for a request: `sha256=` and 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn sign_request(&self, request: &SignedRequest<'_>) -> String {
@@ -69,6 +75,24 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Token(..)")
+    }
+}
+
+/// What came so far of something that an old signature covers.
+#[derive(Clone)]
+pub struct Pieces(Hmac<Sha1>);
+
+impl Pieces {
+    /// Adds a piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// Whether `signature`, the value of `X-Signature`, belongs to all pieces together.
+    #[must_use]
+    pub fn verify(self, signature: &[u8]) -> bool {
+        let Some(digest) = signature.strip_prefix(b"sha1=").and_then(unhex) else { return false };
+        self.0.verify_slice(&digest).is_ok()
     }
 }
 
@@ -154,6 +178,22 @@ mod tests {
             let token = Token::new(key).unwrap();
             assert_eq!(token.sign(line.as_bytes()), signature);
             assert!(token.verify(line.as_bytes(), signature.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn pieces_add_up() {
+        let token = Token::new("edAZR8atfOahd7tfPnVo3xpJX+ks6wsV").unwrap();
+        for (pieces, signature) in [
+            (&[][..], "sha1=bd95310e77c03d57af00cff5835263ed1f13ebb3"),
+            (&["hello\n"], "sha1=933c915b688bfd46f79d41022c6835ef08c41aaa"),
+            (&["key", ": val", "", "ue\n"], "sha1=3e62c4a714b94b48b2b758cdf02805976b98c7bb"),
+        ] {
+            let mut came = token.pieces();
+            pieces.iter().for_each(|piece| came.update(piece.as_bytes()));
+            assert!(came.clone().verify(signature.as_bytes()));
+            came.update(b"x");
+            assert!(!came.verify(signature.as_bytes()));
         }
     }
 
