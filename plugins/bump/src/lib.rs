@@ -2,7 +2,6 @@
 //!
 //! Marathon is told first. Only when it has accepted the change are pods ended, so that a refusal costs nothing.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ocho_sdk::bring_up::{self, Wanted};
@@ -59,7 +58,7 @@ async fn bump(clusters: &str, request: &Request) -> Item<Vec<PodSeq>> {
         Ok(change) => change,
         Err(why) => return Item { why: Some(why), ..Item::default() },
     };
-    let old: BTreeSet<PodSeq> = change.pods.iter().map(|pod| pod.id.seq).collect();
+    let old: Vec<PodSeq> = change.pods.iter().map(|pod| pod.id.seq).collect();
     let (silent, not_ended) = if request.is_rolling { (Vec::new(), None) } else { end(clusters, change.pods, deadline).await };
     let wanted = Wanted {
         item: clusters,
@@ -101,10 +100,10 @@ async fn change(clusters: &str, version: &str) -> Result<Change, Failure> {
 }
 
 fn application(clusters: &str, pods: &[Pod]) -> Result<String, Failure> {
-    let applications: BTreeSet<&str> = pods.iter().filter_map(|pod| pod.application.as_deref()).collect();
-    match applications.first() {
+    let mut applications = pods.iter().filter_map(|pod| pod.application.as_deref());
+    match applications.next() {
         None => Err(Failure::new("the pods are not run by marathon")),
-        Some(application) if applications.len() == 1 => Ok((*application).to_owned()),
+        Some(application) if applications.all(|other| other == application) => Ok(application.to_owned()),
         Some(_) => Err(Failure::new(format!("{clusters} is mapping to 2+ marathon applications"))),
     }
 }

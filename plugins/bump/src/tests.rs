@@ -22,8 +22,7 @@ fn bump(cluster: Cluster, line: &str) -> End {
 fn q19_marathon_is_told_before_a_pod_ends() {
     let end = bump(web("foo:1"), "test.web -v 2 -j");
     assert_eq!((end.out.as_str(), end.is_ok), ("{\"test.web\": {\"ok\": true, \"up\": [7, 8, 9]}}\n", true));
-    let put =
-        r#"PUT /v2/apps/app.test.web {"container":{"type":"DOCKER","docker":{"image":"foo:2","network":"BRIDGE"},"volumes":[]}}"#;
+    let put = r#"PUT /v2/apps/app.test.web {"container": {"type": "DOCKER", "docker": {"image": "foo:2", "network": "BRIDGE"}, "volumes": []}}"#;
     assert_eq!(end.requests[..3], ["GET /v2/apps/app.test.web", put, "control/kill test.web #4"]);
     assert!(end.requests.iter().any(|request| request.starts_with("POST /v2/tasks/delete?scale=false ")), "{:?}", end.requests);
     assert_eq!(bump(web("foo:1"), "test.web -v 2").out, "100% success (3 pods)\n");

@@ -8,7 +8,6 @@ mod scalar;
 mod settings;
 mod yaml;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use application::{Application, Request};
@@ -79,7 +78,7 @@ async fn deploy(file: &str, request: &Request, terms: Terms) -> Item<Vec<PodSeq>
         application: &application.id,
         count: usize::try_from(request.pods).unwrap_or(usize::MAX),
         is_strict: terms.is_strict,
-        old: &BTreeSet::new(),
+        old: &[],
     };
     let pods = bring_up::until_up(&wanted, Deadline::after(terms.timeout)).await;
     if pods.up.len() >= wanted.count {
@@ -142,11 +141,25 @@ fn listed(drafts: &[(String, Result<Value, Failure>)]) -> String {
     let each: Vec<String> = drafts
         .iter()
         .map(|(file, draft)| match draft {
-            Ok(app) => format!("{app:#}"),
+            Ok(app) => indented(app, "\n"),
             Err(why) => items::reason(file, WORDING.verb, why),
         })
         .collect();
     each.join("\n")
+}
+
+/// JSON over several lines. A second formatter of the JSON crate would make this component 5 KiB larger.
+fn indented(value: &Value, line_end: &str) -> String {
+    let deeper = format!("{line_end}  ");
+    let (open, items, close): (char, Vec<String>, char) = match value {
+        Value::Object(members) if !members.is_empty() => {
+            let member = |(key, value): (&String, &Value)| format!("{}: {}", json::to_line(key), indented(value, &deeper));
+            ('{', members.iter().map(member).collect(), '}')
+        }
+        Value::Array(items) if !items.is_empty() => ('[', items.iter().map(|item| indented(item, &deeper)).collect(), ']'),
+        plain => return json::to_line(plain),
+    };
+    format!("{open}{deeper}{}{line_end}{close}", items.join(&format!(",{deeper}")))
 }
 
 ocho_sdk::tool!(super::usage, super::run);

@@ -1,6 +1,6 @@
 //! Plain scalars, resolved as PyYAML does: `yes` is true, `0644` is octal, `1e3` is a text.
 
-use ocho_sdk::serde_json;
+use ocho_sdk::{json, serde_json};
 
 /// A value without parts.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +20,7 @@ impl Scalar {
             Self::Bool(true) => "True".to_owned(),
             Self::Bool(false) => "False".to_owned(),
             Self::Int(value) => value.to_string(),
-            Self::Float(value) => ocho_sdk::json!(value).to_string(),
+            Self::Float(value) => json::to_line(value),
             Self::Text(value) => value.clone(),
         }
     }

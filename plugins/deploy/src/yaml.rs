@@ -246,7 +246,7 @@ impl<'a> Reader<'a> {
             Yaml::Scalar(Scalar::Text(text)) => Ok(text.clone()),
             Yaml::Scalar(_) => match key.to_json() {
                 Value::String(text) => Ok(text),
-                other => Ok(other.to_string()),
+                other => Ok(json::to_line(&other)),
             },
             _ => Err(self.wrong(span, "a list or a mapping cannot be a key")),
         }

@@ -3,7 +3,6 @@
 mod factor;
 mod plan;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use factor::Factor;
@@ -96,7 +95,7 @@ async fn scale_up(clusters: &str, plan: &Plan, deadline: Deadline, timeout: Dura
         application: &plan.application,
         count: plan.target,
         is_strict: false,
-        old: &BTreeSet::new(),
+        old: &[],
     };
     let pods = bring_up::until_up(&wanted, deadline).await;
     if pods.up.len() >= plan.target {

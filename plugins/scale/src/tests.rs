@@ -16,7 +16,7 @@ fn scale(cluster: Cluster, line: &str) -> End {
 fn up() {
     let end = scale(web(2), "test.web -f @5");
     assert_eq!((end.out.as_str(), end.is_ok), ("100% success (+3 pods)\n", true));
-    assert_eq!(end.requests[0], r#"PUT /v2/apps/app.test.web {"instances":5}"#);
+    assert_eq!(end.requests[0], r#"PUT /v2/apps/app.test.web {"instances": 5}"#);
     assert_eq!((end.pods.len(), end.elapsed), (5, Duration::from_secs(6)));
 }
 

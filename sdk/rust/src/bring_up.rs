@@ -1,6 +1,5 @@
 //! Waiting for the pods of an application.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ocho_core::{ClusterGlob, PodId, PodSeq};
@@ -26,7 +25,7 @@ pub struct Wanted<'a> {
     /// Whether their sub-processes have to run; else it is enough that they could.
     pub is_strict: bool,
     /// Pods that were there before and do not count.
-    pub old: &'a BTreeSet<PodSeq>,
+    pub old: &'a [PodSeq],
 }
 
 /// What is there of an application.

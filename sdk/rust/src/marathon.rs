@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ocho_core::json;
 use serde_json::Value;
 
 use crate::generated::ocho::marathon::types as wire;
@@ -68,8 +69,8 @@ fn read(answer: Result<String, wire::Error>) -> Result<Value, MarathonError> {
 /// # Errors
 /// Where Marathon refuses or does not answer.
 pub async fn create_app(definition: &Value) -> Result<Value, MarathonError> {
-    crate::debug(format_args!("-> POST /v2/apps ({})", definition["id"]));
-    read(host::operate::create_app(definition.to_string()).await)
+    crate::debug(format_args!("-> POST /v2/apps ({})", definition["id"].as_str().unwrap_or_default()));
+    read(host::operate::create_app(json::to_line(definition)).await)
 }
 
 /// Replaces members of an app. Gives the deployment's id.
@@ -78,7 +79,7 @@ pub async fn create_app(definition: &Value) -> Result<Value, MarathonError> {
 /// Where Marathon refuses or does not answer.
 pub async fn update_app(app: &str, change: &Value) -> Result<String, MarathonError> {
     crate::debug(format_args!("-> PUT /v2/apps/{app}"));
-    Ok(host::operate::update_app(app.to_owned(), change.to_string(), false).await?.id)
+    Ok(host::operate::update_app(app.to_owned(), json::to_line(change), false).await?.id)
 }
 
 /// Deletes an app and ends its tasks.

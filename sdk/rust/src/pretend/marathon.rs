@@ -174,9 +174,10 @@ pub(crate) mod operate {
     }
 
     pub(crate) async fn update_app(id: String, change: String, _force: bool) -> Result<Deployment, Error> {
-        let change: Value = serde_json::from_str(&change).expect("a tool sends JSON");
+        let sent = change;
+        let change: Value = serde_json::from_str(&sent).expect("a tool sends JSON");
         with(|cluster| {
-            cluster.hear(format!("PUT /v2/apps/{id} {change}"))?;
+            cluster.hear(format!("PUT /v2/apps/{id} {sent}"))?;
             let mut app = cluster.known(&id)?.clone();
             for (member, value) in change.as_object().into_iter().flatten() {
                 app[member.as_str()] = value.clone();
