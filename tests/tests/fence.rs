@@ -68,8 +68,8 @@ fn a_tool_that_prints_for_ever_is_cut_with_a_note() {
     for line in ["flood", "flood --err"] {
         let reply = host.shell(line);
         assert!(!reply.ok && reply.body.len() < 40 << 20, "{} bytes", reply.body.len());
-        let note = reply.out.lines().last().unwrap_or_default().to_owned();
-        assert!(note.contains("tool 'flood' ") && note.contains("16 MiB"), "{note}");
+        let note = reply.out.lines().last().unwrap_or_default();
+        assert!(note.starts_with("tool 'flood' printed more than "), "{note}");
     }
     let within = host.shell("flood 1000000").success();
     // 15,625 lines of 64 bytes; the end of the last one is not part of the reply.
@@ -79,19 +79,17 @@ fn a_tool_that_prints_for_ever_is_cut_with_a_note() {
 #[test]
 fn a_trap_is_told_with_revision_and_run() {
     let host = with(&["trap", "hello"]).start();
-    for (kind, why) in [
-        ("unreachable", "wasm `unreachable` instruction executed"),
-        ("bounds", "out of bounds memory access"),
-        ("stack", "call stack exhausted"),
-    ] {
+    for (kind, why) in [("unreachable", "wasm `unreachable` instruction executed"), ("bounds", "out of bounds memory access")] {
         let reply = host.shell(&format!("trap {kind}"));
         let run = reply.run.clone();
         assert_eq!(reply.failure(), format!("before\ntool 'trap' trapped: {why} (revision 1, run {run})"));
     }
-    let panicked = host.shell("trap panic");
-    assert!(panicked.failure().contains("tool 'trap' trapped: "));
+    for kind in ["stack", "panic"] {
+        let said = host.shell(&format!("trap {kind}")).failure();
+        assert!(said.contains("tool 'trap' trapped: "), "{said}");
+    }
     assert_eq!(host.shell("hello").success(), "hello");
-    wait::until_so("the backtrace in the log", Duration::from_secs(5), || host.log().contains("wasm backtrace"));
+    wait::until_so("the line in the log", Duration::from_secs(5), || host.log().matches("tool=trap").count() >= 4);
 }
 
 #[test]
@@ -112,7 +110,10 @@ fn a_tool_that_fills_its_folder_is_ended() {
     let host = with(&["files"]).start();
     for (line, limit) in [("files many 1000000", "10000"), ("files fill 8000000000", "256 MiB")] {
         let said = host.shell(line).failure();
-        assert!(said.starts_with("tool 'files' ") && said.replace(',', "").contains(limit), "{said}");
+        assert!(
+            said.starts_with("tool 'files' wrote more into its working folder than ") && said.contains(limit),
+            "{line}: {said}"
+        );
     }
     // What it wrote is gone with it.
     let left = || fs::read_dir(host.home().join("tmp")).unwrap().count();
@@ -152,7 +153,7 @@ fn runs_that_start_runs_go_only_so_deep() {
 fn what_was_not_granted_does_not_run() {
     let host = with(&["recurse"]).start();
     let said = host.shell("recurse").failure();
-    assert!(said.contains("ocho:proxy/shell") && said.contains("--grant recurse=proxy/shell"), "{said}");
+    assert!(said.contains("imports proxy/shell, which it was not granted") && said.contains("--grant recurse="), "{said}");
 }
 
 #[test]

@@ -52,14 +52,14 @@ fn many(count: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn fill(bytes: usize) -> io::Result<()> {
+fn fill(bytes: u64) -> io::Result<()> {
     let block = vec![0xA5; 1024 * 1024];
     let mut file = File::create("filled")?;
     let mut left = bytes;
     while left > 0 {
-        let piece = &block[..left.min(block.len())];
+        let piece = usize::try_from(left).map_or(&block[..], |left| &block[..left.min(block.len())]);
         file.write_all(piece)?;
-        left -= piece.len();
+        left -= piece.len() as u64;
     }
     println!("wrote {bytes} bytes");
     Ok(())
