@@ -1,4 +1,4 @@
-//! Words about failed connections.
+//! Words about addresses and failed connections.
 
 use std::io;
 
@@ -8,6 +8,11 @@ pub(crate) fn reason(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// What stands behind the credentials of an address, for texts that people see.
+pub(crate) fn without_user(address: &str) -> &str {
+    address.rsplit_once('@').map_or(address, |(_, rest)| rest)
 }
 
 #[cfg(test)]

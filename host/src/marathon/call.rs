@@ -12,7 +12,8 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use super::masters::{Credentials, Master, Masters, without_user};
+use super::masters::{Credentials, Master, Masters};
+use crate::net::without_user;
 
 /// A master that is not the leader names it; two may name each other while they elect one.
 const REDIRECTS: usize = 3;

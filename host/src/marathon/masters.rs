@@ -8,6 +8,7 @@ use reqwest::Url;
 use reqwest::header::AUTHORIZATION;
 
 use super::MarathonConfigError;
+use crate::net::without_user;
 
 /// Port of a master whose address names none.
 const PORT: u16 = 8080;
@@ -177,11 +178,6 @@ fn names_port(url: &str) -> bool {
     let authority = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let host = without_user(authority);
     host.rsplit(']').next().is_some_and(|behind_brackets| behind_brackets.contains(':'))
-}
-
-/// What stands behind the credentials, for texts that people see.
-pub(super) fn without_user(address: &str) -> &str {
-    address.rsplit_once('@').map_or(address, |(_, rest)| rest)
 }
 
 #[cfg(test)]

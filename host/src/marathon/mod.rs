@@ -71,7 +71,7 @@ impl MarathonConfig {
 impl fmt::Debug for MarathonConfig {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Credentials may have commas of their own, so nothing before the last `@` is shown.
-        let masters: Vec<&str> = self.masters.iter().map(|text| masters::without_user(text)).collect();
+        let masters: Vec<&str> = self.masters.iter().map(|text| crate::net::without_user(text)).collect();
         out.debug_struct("MarathonConfig")
             .field("masters", &masters)
             .field("credentials", &self.credentials)
