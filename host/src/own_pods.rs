@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -14,10 +14,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use ocho_core::signature::Token;
 use ocho_core::{ClusterName, PodId};
-use ocho_runtime::host::{Answer, PodOutcome, Pods, Problem, Verb};
+use ocho_runtime::host::{Answer, PodOutcome, Pods, Problem, Upload, Verb};
 use ochopod::{Member, Standing, ZookeeperHosts};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -35,6 +35,13 @@ struct Inner {
     started: Instant,
     token: Option<Token>,
     publish_token: bool,
+    tools: OnceLock<Arc<dyn PodTools>>,
+}
+
+/// Tools that a pod of the host's runs for `exec`.
+pub trait PodTools: Send + Sync {
+    /// Runs a line with the files that came with it.
+    fn exec(&self, line: String, files: Vec<Upload>) -> BoxFuture<'static, PodOutcome>;
 }
 
 /// What a face says of itself.
@@ -72,6 +79,7 @@ impl OwnPod {
             started: Instant::now(),
             token: config.token.clone(),
             publish_token: config.publish_token,
+            tools: OnceLock::new(),
         };
         (Self(Arc::new(inner)), member)
     }
@@ -111,8 +119,18 @@ impl OwnPod {
         info
     }
 
-    fn answer(&self, verb: &Verb) -> PodOutcome {
+    /// Gives the pod its tools, once they are there.
+    pub fn set_tools(&self, tools: Arc<dyn PodTools>) {
+        // A second set would be a bug, and the first one serves as well.
+        let _ = self.0.tools.set(tools);
+    }
+
+    async fn answer(&self, verb: &Verb) -> PodOutcome {
         match verb {
+            Verb::Exec { command_line, files } if self.0.tools.get().is_some() => {
+                let tools = self.0.tools.get().cloned().expect("just seen");
+                tools.exec(command_line.clone(), files.clone()).await
+            }
             Verb::Info => replied(&self.info(true)),
             Verb::Log => replied(&json!(log::recent())),
             _ => PodOutcome::Other(Problem::new(
@@ -176,12 +194,15 @@ impl Pods for OwnPods {
         async move {
             let ours: Vec<Option<&OwnPod>> = pods.iter().map(|pod| self.own.iter().find(|own| own.is(pod))).collect();
             let theirs = pods.iter().zip(&ours).filter(|(_, own)| own.is_none()).map(|(pod, _)| pod.clone()).collect();
-            let mut answers = self.others.ask(theirs, verb.clone(), timeout).await.into_iter();
-            let answer = |(pod, own): (PodId, Option<&OwnPod>)| match own {
-                Some(own) => Some(Answer { pod, outcome: own.answer(&verb), elapsed: Duration::ZERO }),
-                None => answers.next(),
+            let own_answer = async |pod: &PodId, own: &OwnPod| {
+                let started = Instant::now();
+                let outcome = tokio::time::timeout(timeout, own.answer(&verb)).await.unwrap_or(PodOutcome::TimedOut);
+                Answer { pod: pod.clone(), outcome, elapsed: started.elapsed() }
             };
-            pods.into_iter().zip(ours).filter_map(answer).collect()
+            let of_own = pods.iter().zip(&ours).filter_map(|(pod, own)| Some(own_answer(pod, (*own)?)));
+            let (of_own, of_others) = tokio::join!(join_all(of_own), self.others.ask(theirs, verb.clone(), timeout));
+            let (mut of_own, mut of_others) = (of_own.into_iter(), of_others.into_iter());
+            ours.iter().filter_map(|own| if own.is_some() { of_own.next() } else { of_others.next() }).collect()
         }
         .boxed()
     }
@@ -223,6 +244,7 @@ mod tests {
             started: Instant::now(),
             token: config.token.clone(),
             publish_token: false,
+            tools: OnceLock::new(),
         }))
     }
 

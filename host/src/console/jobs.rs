@@ -19,7 +19,7 @@ use crate::servo::log::Kind;
 
 /// Starts a job as `POST /run/<names>` does; the reply is a line of JSON for each event, as it happens.
 ///
-/// Events: `started` (`job`, `names`), `note`, `out` and `err` (`text`, a line), `ended` (`ok`, `state`, `elapsed_ms`). The
+/// Events: `started` (`job`, `names`), `note`, `out` and `err` (`text`, a line), `ended` (`ok`, `exit_code`, `state`, `elapsed_ms`). The
 /// caller's going away does not end the job.
 pub(super) async fn start(State(jobs): State<Jobs>, Path(names): Path<String>, request: Request) -> Response {
     match jobs.take(&names, request).await {
@@ -42,7 +42,7 @@ fn follow(job: &Arc<Job>) -> Response {
     let ended = stream::once(async move {
         let state = over.ended().await;
         json!({
-            "event": "ended", "ok": state == JobState::Succeeded, "state": state.name(), "elapsed_ms": millis(over.came.elapsed()),
+            "event": "ended", "ok": state == JobState::Succeeded, "exit_code": u8::from(state != JobState::Succeeded), "state": state.name(), "elapsed_ms": millis(over.came.elapsed()),
         })
     });
     ndjson(id, stream::iter([started]).chain(lines(job.clone())).chain(ended))
@@ -118,7 +118,7 @@ fn replay(record: &JobRecord) -> Vec<Value> {
     let names: Vec<&str> = record.names.split('+').collect();
     let started = json!({"event": "started", "job": record.job, "names": names});
     let ended = json!({
-        "event": "ended", "ok": record.state == "succeeded", "state": record.state, "elapsed_ms": record.elapsed_ms,
+        "event": "ended", "ok": record.state == "succeeded", "exit_code": u8::from(record.state != "succeeded"), "state": record.state, "elapsed_ms": record.elapsed_ms,
     });
     let line = |line: &str| match line.strip_prefix("[stderr] ") {
         Some(line) => event(Kind::Err, line),

@@ -21,6 +21,7 @@ use crate::own_pods::{OwnPod, OwnPodConfig, OwnPods};
 use crate::pods::{FanOut, PodClient};
 use crate::portal::{self, Portal};
 use crate::runs::{DEPTH_MAX, Runs};
+use crate::servo::exec::ServoTools;
 use crate::servo::jobs::{Jobs, JobsConfig};
 use crate::servo::{self, Servo};
 use crate::tools::{BUILTIN, DefaultLimits, ToolStore, ToolsFolder};
@@ -103,6 +104,9 @@ impl Host {
             data: systems.data,
         })
         .context("no place to unpack bundles")?;
+        if let Some((servo, _)) = own_pods.last() {
+            servo.set_tools(Arc::new(ServoTools(jobs.clone())));
+        }
         let own_pods = own_pods.into_iter().zip(faces.controls).map(|((pod, member), control)| (pod, member, control)).collect();
         let (portal, servo, auth) = (faces.portal, faces.servo, Auth::new(token, args.require_signature_256));
         let servo_auth = Auth::new(Some(servo_token), args.require_signature_256);

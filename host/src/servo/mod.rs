@@ -7,6 +7,7 @@ mod accept;
 mod bundle;
 mod code;
 pub mod config;
+pub mod exec;
 mod find;
 mod folders;
 pub mod jobs;

@@ -23,18 +23,25 @@ impl Variables {
     /// # Errors
     /// Where one has no name.
     pub fn read(headers: &HeaderMap) -> Result<Self, NoName> {
-        let mut variables = BTreeMap::new();
+        let mut variables = Vec::new();
         for (name, value) in headers {
             let Some(name) = name.as_str().strip_prefix("x-var-") else { continue };
             if name.is_empty() {
                 return Err(NoName);
             }
-            let name = name.to_ascii_uppercase().replace('_', "-");
             let value = String::from_utf8_lossy(value.as_bytes().trim_ascii()).into_owned();
-            variables.insert(name, value);
+            variables.push((name.to_owned(), value));
         }
+        Ok(Self::of(variables))
+    }
+
+    /// Takes names and values.
+    #[must_use]
+    pub fn of(pairs: Vec<(String, String)>) -> Self {
+        let spelled = |(name, value): (String, String)| (name.to_ascii_uppercase().replace('_', "-"), value);
+        let mut variables: BTreeMap<String, String> = pairs.into_iter().map(spelled).collect();
         variables.remove("CALLBACK");
-        Ok(Self(variables))
+        Self(variables)
     }
 
     /// As lines of a log, `$NAME = value`; a value under a name such as `DB-PASSWORD` is masked.

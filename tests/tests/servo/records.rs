@@ -1,0 +1,120 @@
+//! Jobs as records: found again, followed, cancelled; they outlive their callers, and what a crash leaves is cleared.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use ocho_tests::{TestHost, http, wait};
+use serde_json::Value;
+
+use crate::bundle::Bundle;
+use crate::request::{Upload, folders_left, host, send};
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn jobs(host: &TestHost) -> Value {
+    host.portal("GET", "/v1/jobs", &[]).json()
+}
+
+fn job(host: &TestHost, id: &str) -> Value {
+    host.portal("GET", &format!("/v1/jobs/{id}"), &[]).json()["job"].clone()
+}
+
+/// Sends a bundle and goes away at once; gives the job's id.
+fn send_and_leave(host: &TestHost, names: &str, bundle: &[u8]) -> String {
+    let upload = Upload::to(host, names, bundle);
+    let signature = ocho_core::signature::Token::new(crate::request::TOKEN).unwrap().sign(bundle);
+    let body = upload.body();
+    let mut stream = TcpStream::connect(host.address("servo")).unwrap();
+    let head = format!(
+        "POST /run/{names} HTTP/1.1\r\nHost: localhost\r\nX-Signature: {signature}\r\nContent-Length: {}\r\n\
+         Content-Type: multipart/form-data; boundary=----5f1c2d7ab9e04c36\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&body).unwrap();
+    wait::until("the job", SOON, || jobs(host)["running"][0]["job"].as_str().map(str::to_owned))
+}
+
+#[test]
+fn row_43_a_job_outlives_its_caller_and_is_found_again() {
+    let host = host();
+    let bundle = Bundle::default().job("slow", "print started\nawait callback.raw\nread callback.raw").pack();
+    let id = send_and_leave(&host, "slow", &bundle);
+    let url = wait::until("its folder", SOON, || {
+        let log = job(&host, &id)["log"].as_str()?.to_owned();
+        let url = log.lines().next()?.strip_prefix("$CALLBACK = ")?.to_owned();
+        log.contains("started").then_some(url)
+    });
+    assert_eq!(job(&host, &id)["state"], "running");
+    assert_eq!(http::send("POST", &url, &[("content-type", "text/plain")], b"go on".to_vec()).status, 200);
+    wait::until_so("its end", SOON, || job(&host, &id)["state"] == "succeeded");
+    let record = job(&host, &id);
+    assert!(record["log"].as_str().unwrap().ends_with("started\ngo on\nslow ran in 0 seconds\n"), "{record}");
+    assert_eq!(jobs(&host)["ended"][0]["job"], id.as_str());
+    assert_eq!(folders_left(&host), [""; 0]);
+    // Its part is a run, and says whose.
+    let runs = host.portal("GET", "/v1/runs", &[]).json();
+    assert_eq!((&runs["ended"][0]["tool"], &runs["ended"][0]["parent"]), (&Value::from("slow"), &Value::from(id)));
+}
+
+#[test]
+fn a_log_is_followed_as_lines_of_json() {
+    let host = host();
+    let reply = send(&host, "a", &Bundle::default().job("a", "print one\nerr two\nexit 4").pack());
+    let answer = host.portal("GET", &format!("/v1/jobs/{}/log", reply.run()), &[]);
+    assert_eq!(answer.header("content-type"), "application/x-ndjson");
+    let events: Vec<Value> = answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!((kinds[0], kinds[kinds.len() - 1]), ("started", "ended"));
+    let has = |kind: &str, text: &str| events.iter().any(|event| event["event"] == kind && event["text"] == text);
+    assert!(has("out", "one\n") && has("err", "two\n"), "{events:?}");
+    let end = events.last().unwrap();
+    assert_eq!((&end["ok"], &end["state"]), (&Value::Bool(false), &Value::from("failed")));
+    assert_eq!(host.portal("GET", "/v1/jobs/01J00000000000000000000000", &[]).status, 404);
+    assert_eq!(host.portal("DELETE", "/v1/jobs/nonsense", &[]).status, 404);
+}
+
+#[test]
+fn a_job_is_cancelled() {
+    let host = host();
+    let bundle = Bundle::default().job("spin", "print started\nspin").pack();
+    let id = send_and_leave(&host, "spin", &bundle);
+    assert_eq!(host.portal("DELETE", &format!("/v1/jobs/{id}"), &[]).status, 202);
+    wait::until_so("its end", SOON, || job(&host, &id)["state"] == "cancelled");
+    assert!(job(&host, &id)["log"].as_str().unwrap().ends_with("failure (cancelled)\n"));
+    assert_eq!(folders_left(&host), [""; 0]);
+}
+
+#[test]
+fn what_a_crash_leaves_is_cleared_and_told() {
+    let mut host = host();
+    let bundle = Bundle::default().job("wait", "print started\nawait callback.raw").pack();
+    let id = send_and_leave(&host, "wait", &bundle);
+    wait::until_so("its folder", SOON, || !folders_left(&host).is_empty());
+    wait::until_so("its record on disk", SOON, || jobs(&host)["running"][0]["state"] == "running");
+    host.crash();
+    assert!(!folders_left(&host).is_empty());
+    let host = host.restart();
+    assert_eq!(folders_left(&host), [""; 0]);
+    assert_eq!(job(&host, &id)["state"], "lost");
+}
+
+#[test]
+fn a_token_that_was_made_is_shown_by_poll_and_stays() {
+    let shown = |host: &TestHost| {
+        let polled = host.shell("poll *servo -j").json();
+        polled.as_object().unwrap().values().next().unwrap()["token"].as_str().unwrap().to_owned()
+    };
+    let mut host = TestHost::up().start();
+    wait::until_so("the servo's registration", SOON, || host.shell("ls -j").out.contains("marathon.servo"));
+    let token = shown(&host);
+    assert_eq!(token.len(), 32);
+    host.crash();
+    let host = host.restart();
+    wait::until_so("the servo's registration", SOON, || host.shell("ls -j").out.contains("marathon.servo"));
+    assert_eq!(shown(&host), token);
+    let archive = Bundle::default().job("a", "print one").pack();
+    let signature = ocho_core::signature::Token::new(&token).unwrap().sign(&archive);
+    assert_eq!(Upload::to(&host, "a", &archive).header("x-signature", &signature).send().ok()[0], "one");
+}
