@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn place_among_the_pods() {
+    fn b43_a_rank_by_age_beside_the_index() {
         let cluster = Cluster::read(&three()).unwrap();
         assert_eq!((cluster.index(), cluster.rank(), cluster.size(), cluster.seq), (1, 1, 3, PodSeq(7)));
         assert_eq!(cluster.generation, None);

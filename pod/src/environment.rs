@@ -65,6 +65,17 @@ pub enum Network {
     Container,
 }
 
+impl Network {
+    /// The word that `ochopod_bind` knows it by.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Machine => "machine",
+            Self::Container => "container",
+        }
+    }
+}
+
 /// Why there is no pod to be made from this environment.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use ochopod::agent::{Agent, Pod};
+use ochopod::description::template::NETWORK;
 use ochopod::description::{Description, outline};
 use ochopod::environment::{Environment, Variables, variables};
 use ochopod::hooks::{DescribedHooks, PlainHooks};
@@ -90,20 +91,23 @@ fn start(run: &Run) -> anyhow::Result<()> {
 }
 
 async fn live(run: &Run) -> anyhow::Result<()> {
-    let variables = variables();
+    let mut variables = variables();
     let environment = Environment::read(&variables)?;
     let log = Log::echoing();
     tracing_subscriber::registry().with(log.layer(environment.debug)).init();
     for warning in &environment.warnings {
         tracing::warn!("{warning}");
     }
-    let pod = match &run.description {
-        Some(path) => described(&Description::read(path)?, &environment, &variables, log)?,
-        None => plain(run.command.clone(), log),
-    };
+    // Read before anything is looked up: mistakes in it are found most often.
+    let description = run.description.as_deref().map(Description::read).transpose()?;
     // The variable that other programs for this cloud honour too.
     let metadata_allowed = variables.get("AWS_EC2_METADATA_DISABLED").is_none_or(|value| value != "true");
     let place = Whereabouts::find(&environment, metadata_allowed).await?;
+    variables.insert(NETWORK.to_owned(), place.network.as_str().to_owned());
+    let pod = match &description {
+        Some(description) => described(description, &environment, &variables, log)?,
+        None => plain(run.command.clone(), log),
+    };
     ochopod::reaper::start().context("cannot look after orphans")?;
     let stop = stop_on_signals()?;
     let agent = Agent::new(pod, &environment, &place, variables).await?;

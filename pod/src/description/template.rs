@@ -14,6 +14,9 @@ use crate::environment::Variables;
 /// Steps that one template may take. A list of thousands of pods is far below.
 const FUEL: u64 = 10_000_000;
 
+/// Variable that tells whose network the pod uses: `machine` or `container`.
+pub const NETWORK: &str = "OCHO_POD_NETWORK";
+
 /// What templates see.
 #[derive(Debug, Clone)]
 pub struct Scene {
@@ -111,6 +114,11 @@ impl Scene {
         engine.add_function("peers", move |port: u16| scene.reach("this cluster", &scene.cluster.pods, port, Address::Internal));
         let scene = self.clone();
         engine.add_function("port", move |port: u16| scene.own_port(port));
+        let scene = self.clone();
+        engine.add_function("listen", move |port: u16| match scene.variables.get(NETWORK).map(String::as_str) {
+            Some("container") => Ok(u64::from(port)),
+            _ => scene.own_port(port),
+        });
     }
 
     fn addresses(&self, dependency: &str, port: u16, address: Address) -> Result<Vec<String>, Error> {
@@ -190,6 +198,15 @@ mod tests {
         check("{{ addresses('none', 80) | length }} {{ dependencies.db[0].ports['80'] }}", "0 31004");
         check("{{ settings.title }} {{ env.HOME }} {{ me.ip }}", "T /h h2");
         check("{% if settings.other %}x{% endif %}.", ".");
+    }
+
+    #[test]
+    fn a_process_listens_where_its_network_wants_it() {
+        check("{{ listen(80) }}", "31002");
+        let mut variables = Variables::new();
+        variables.insert(NETWORK.to_owned(), "container".to_owned());
+        let inside = Scene { variables: Arc::new(variables), ..scene() };
+        assert_eq!(inside.fill_in("{{ listen(80) }} {{ listen(9) }}").unwrap(), "80 9");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
-use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, Error};
+use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, Error, SessionState};
 
 use crate::zookeeper_hosts::ZookeeperHosts;
 
@@ -55,8 +55,15 @@ pub(crate) async fn open(hosts: &ZookeeperHosts) -> Client {
 /// Waits until the session is over for good. A connection that comes back in time does not end it.
 pub(crate) async fn ended(client: &Client) {
     let mut watcher = client.state_watcher();
-    while !watcher.state().is_terminated() {
-        watcher.changed().await;
+    let mut state = watcher.state();
+    while !state.is_terminated() {
+        let next = watcher.changed().await;
+        match (state, next) {
+            (_, SessionState::Disconnected) => warn!("zookeeper is silent"),
+            (SessionState::Disconnected, SessionState::SyncConnected) => info!("zookeeper is back"),
+            _ => {}
+        }
+        state = next;
     }
 }
 

@@ -1,0 +1,12 @@
+//! Whole pods, with a real ZooKeeper.
+
+mod http;
+mod lab;
+
+mod examples;
+mod leading;
+mod members;
+mod problems;
+mod security;
+mod timelines;
+mod vectors;
