@@ -1,0 +1,116 @@
+//! The pod's tool `run`, as `exec *servo --force run scripts.tgz deploy.py test.py -v key:value` reaches it.
+
+use std::io::{Seek as _, SeekFrom, Write as _};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ocho_core::command_line;
+use ocho_core::signature::{hex, sha256};
+use ocho_runtime::host::{PodOutcome, Upload as Sent};
+use serde_json::json;
+
+use super::jobs::{JobOrder, Jobs, State};
+use super::upload::Upload;
+use super::variables::Variables;
+use crate::own_pods::PodTools;
+
+/// The tools of the servo's pod.
+pub struct ServoTools(pub Jobs);
+
+impl PodTools for ServoTools {
+    fn exec(&self, line: String, files: Vec<Sent>) -> BoxFuture<'static, PodOutcome> {
+        let jobs = self.0.clone();
+        async move {
+            let words = command_line::split(&line).unwrap_or_default();
+            match words.split_first() {
+                Some((tool, arguments)) if tool == "run" => {
+                    let (ok, stdout) = run(&jobs, arguments, &files).await.unwrap_or_else(|line| (false, vec![line]));
+                    replied(200, &json!({"code": u8::from(!ok), "stdout": stdout}))
+                }
+                _ => replied(404, &json!({})),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn replied(status: u16, body: &serde_json::Value) -> PodOutcome {
+    PodOutcome::Replied { status, body: body.to_string() }
+}
+
+/// Runs a bundle and waits for its log. Whoever stops waiting does not end it.
+async fn run(jobs: &Jobs, arguments: &[String], files: &[Sent]) -> Result<(bool, Vec<String>), String> {
+    let Arguments { archive, names, variables } = Arguments::read(arguments)?;
+    let unexpected = |why: &dyn std::fmt::Display| format!("unexpected failure -> {why}");
+    let file = files.iter().find(|file| file.name == archive);
+    let file =
+        file.ok_or_else(|| unexpected(&format_args!("failed to sign the archive (`{archive}` did not come with the command)")))?;
+    let upload = keep(jobs, file).map_err(|error| unexpected(&error))?;
+    let job = jobs.start(JobOrder { names, variables, upload }).map_err(|error| unexpected(&error))?;
+    let state = job.ended().await;
+    Ok((state == State::Succeeded, job.log.compatible()))
+}
+
+fn keep(jobs: &Jobs, file: &Sent) -> std::io::Result<Upload> {
+    let mut archive = jobs.0.folders.spool()?;
+    archive.write_all(&file.content)?;
+    archive.seek(SeekFrom::Start(0))?;
+    Ok(Upload { archive, pieces: jobs.0.token.pieces(), digest: hex(&sha256(&file.content)) })
+}
+
+/// `run <tgz> <script> [<script> ...] [-v|--variables key:value [key:value ...]]`
+struct Arguments {
+    archive: String,
+    names: Vec<String>,
+    variables: Variables,
+}
+
+impl Arguments {
+    fn read(words: &[String]) -> Result<Self, String> {
+        let (mut plain, mut pairs, mut is_variable) = (Vec::new(), Vec::new(), false);
+        for word in words {
+            match word.as_str() {
+                "-v" | "--variables" => is_variable = true,
+                other if other.starts_with('-') => return Err(format!("run: error: unrecognized arguments: {other}\n")),
+                _ if is_variable => {
+                    // Only the first colon separates, so that a URL can be a value.
+                    let pair = word.split_once(':').filter(|(name, _)| !name.is_empty());
+                    let (name, value) =
+                        pair.ok_or_else(|| format!("unexpected failure -> `{word}` does not read as key:value"))?;
+                    pairs.push((name.to_owned(), value.to_owned()));
+                }
+                _ => plain.push(word.clone()),
+            }
+        }
+        match plain.split_first() {
+            Some((archive, names)) if !names.is_empty() => {
+                Ok(Self { archive: archive.clone(), names: names.to_vec(), variables: Variables::of(pairs) })
+            }
+            _ => Err("run: error: too few arguments\n".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<(String, Vec<String>, Vec<String>), String> {
+        let words: Vec<String> = line.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        Arguments::read(&words).map(|read| (read.archive, read.names, read.variables.lines().collect()))
+    }
+
+    #[test]
+    fn arguments_of_run() {
+        let (archive, names, variables) = read("x.tgz a.py b.py -v k:v url:http://h/").unwrap();
+        assert_eq!(
+            (archive.as_str(), names, variables),
+            ("x.tgz", vec!["a.py".to_owned(), "b.py".to_owned()], vec!["$K = v".to_owned(), "$URL = http://h/".to_owned()])
+        );
+        for few in ["", "x.tgz", "-v a:b", "x.tgz -v a:b"] {
+            assert_eq!(read(few).unwrap_err(), "run: error: too few arguments\n");
+        }
+        assert!(read("x.tgz a -v k").unwrap_err().starts_with("unexpected failure -> `k`"));
+        assert!(read("x.tgz a --other").unwrap_err().contains("unrecognized arguments: --other"));
+    }
+}
