@@ -52,7 +52,7 @@ impl State {
     }
 
     fn reconcile_app(&mut self, app: &Arc<App>, machine: &Machine, now: Timestamp) -> Option<Timestamp> {
-        let Some((wanted, plan)) = self.plan_for(app) else { return None };
+        let (wanted, plan) = self.plan_for(app)?;
         for (id, reason) in plan.kills {
             self.kill_task(&id, reason, false, now);
         }

@@ -99,7 +99,7 @@ async fn answer(engine: &Arc<Engine>, client: SocketAddr, request: axum::extract
 fn dispatch(engine: &Arc<Engine>, request: &Request, route: &Route) -> Answer {
     let method = if request.method == Method::HEAD { &Method::GET } else { &request.method };
     match (method.as_str(), route) {
-        ("GET", Route::Home) => Ok(Redirect::to("/ui/").into_response()).map(found),
+        ("GET", Route::Home) => Ok(found(Redirect::to("/ui/").into_response())),
         ("GET", Route::Ping) => system::ping(request),
         ("GET", Route::Metrics) => system::metrics(engine),
         ("GET", Route::Prometheus) => system::prometheus(engine),

@@ -14,14 +14,14 @@ const LOOK: Duration = Duration::from_millis(200);
 /// The shim of a task.
 pub(crate) enum Shim {
     /// We started it.
-    Own { child: Child, news: BufReader<ChildStdout> },
+    Own { child: Box<Child>, news: BufReader<ChildStdout> },
     /// A scheduler that is gone started it.
     Adopted { pid: i32 },
 }
 
 impl Shim {
     pub(crate) fn own(child: Child, news: ChildStdout) -> Self {
-        Self::Own { child, news: BufReader::new(news) }
+        Self::Own { child: Box::new(child), news: BufReader::new(news) }
     }
 
     pub(crate) fn adopt(pid: i32) -> Self {
