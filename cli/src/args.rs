@@ -18,6 +18,20 @@ Examples:
   ocho cli my-cluster deploy web.yml -p 3  send a file with it
   ocho init web                            begin a pod of your own";
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  ocho run --host my-cluster ./jobs deploy test         two jobs, one after the other
+  ocho run --follow ./jobs deploy -v namespace:prod     the log as it comes; the host from $OCHOPOD_PROXY
+
+Environment:
+  OCHOPOD_PROXY  the host
+  OCHOPOD_TOKEN  the secret that signs the bundle";
+
+const ENCRYPT_EXAMPLES: &str = "\
+Examples:
+  SERVO_TOKEN=... ocho encrypt password.yml
+  openssl enc -d -aes-256-cbc -base64 -md sha256 -k \"$SERVO_TOKEN\" -in password.yml.aes    reads it again";
+
 const CLI_EXAMPLES: &str = "\
 Examples:
   ocho cli my-cluster                                 a prompt; `exit`, Ctrl-C or Ctrl-D leaves it
@@ -54,6 +68,8 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Cli(CliArguments),
+    Run(RunArguments),
+    Encrypt(EncryptArguments),
     Init(InitArguments),
     Version(VersionArguments),
     /// Print a completion script for a shell
@@ -77,6 +93,54 @@ pub(crate) struct CliArguments {
     /// `<name or address>[:<port>]` of the host, then the command: everything after the host is its own
     #[arg(trailing_var_arg = true, value_name = "HOST [COMMAND]")]
     pub(crate) words: Vec<std::ffi::OsString>,
+}
+
+/// Send a folder of jobs to the servo and wait for the outcome
+#[derive(Debug, Args)]
+#[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct RunArguments {
+    /// `<name or address>[:<port>]` of the host's portal
+    #[arg(long, env = "OCHOPOD_PROXY", value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// Show the log as it comes, not at the end
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Variables for the jobs, which find them in upper case in their environment
+    #[arg(short = 'v', long, value_name = "KEY:VALUE", value_parser = variable)]
+    pub(crate) variables: Vec<(String, String)>,
+    /// The folder that holds the jobs, or a `.tgz` of it
+    pub(crate) folder: std::path::PathBuf,
+    /// The jobs to run, in this order: `deploy` is `deploy.wasm` in the folder
+    #[arg(required = true, value_parser = job_name)]
+    pub(crate) jobs: Vec<String>,
+}
+
+/// Encrypt a file for the jobs of a servo: they find `secret.yml` where the folder holds `secret.yml.aes`
+#[derive(Debug, Args)]
+#[command(after_help = format!("{ENCRYPT_EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct EncryptArguments {
+    /// The servo's token, as `poll *servo` shows it; better in the environment, where no process list shows it
+    #[arg(long, env = "SERVO_TOKEN", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Derive the key as OpenSSL did before 1.1.0, for servos of the original
+    #[arg(long)]
+    pub(crate) md5: bool,
+    /// The file to write [default: <FILE>.aes]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) into: Option<std::path::PathBuf>,
+    /// The file to encrypt
+    pub(crate) file: std::path::PathBuf,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or_else(|| format!("`{text}` does not read as KEY:VALUE"))?;
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let is_value = !value.chars().any(char::is_control);
+    if is_name && is_value { Ok((name.to_owned(), value.to_owned())) } else { Err("a key has letters, digits, `-` and `_`; a value has one line".to_owned()) }
+}
+
+fn job_name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(['/', '+']) { Err("a job is a file at the top of the folder".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// Begin a pod: an image's folder and the definition that deploys it

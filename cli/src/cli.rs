@@ -75,7 +75,7 @@ fn scheme(compat: bool) -> Scheme {
     if compat { Scheme::Line } else { Scheme::Whole }
 }
 
-fn token() -> Result<Option<Token>, TargetError> {
+pub(crate) fn token() -> Result<Option<Token>, TargetError> {
     let Some(secret) = std::env::var_os("OCHOPOD_TOKEN") else { return Ok(None) };
     Ok(Token::new(secret.to_str().ok_or(TargetError::TokenNotUtf8)?))
 }
@@ -85,7 +85,7 @@ fn line_of(words: &[OsString]) -> Result<Line, Failure> {
     Ok(Line::from_words(&words.ok_or(LineError::NotUtf8)?)?)
 }
 
-fn one_thread() -> Result<Runtime, Failure> {
+pub(crate) fn one_thread() -> Result<Runtime, Failure> {
     Builder::new_current_thread().enable_all().build().map_err(no_runtime)
 }
 

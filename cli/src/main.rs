@@ -1,15 +1,18 @@
 //! `ocho`: the operators' command.
 //!
 //! `args` says what can be asked for, `cli` carries it out: `target` names the host, `command` the line, `upload` the files
-//! that go with it, `client` sends, `screen` shows, `blame` chooses the exit code. `prompt` is the conversation. `init` and `version` stand alone.
+//! that go with it, `client` sends, `screen` shows, `blame` chooses the exit code. `prompt` is the conversation. `run` sends jobs to the servo.
+//! `encrypt`, `init` and `version` stand alone.
 
 mod args;
 mod blame;
 mod cli;
 mod client;
 mod command;
+mod encrypt;
 mod init;
 mod prompt;
+mod run;
 mod runner;
 mod screen;
 mod target;
@@ -27,6 +30,8 @@ fn main() -> ExitCode {
     let screen = Screen::detect();
     let done = match Arguments::parse().command {
         Command::Cli(arguments) => cli::run(&arguments, screen),
+        Command::Run(arguments) => run::run(&arguments, screen),
+        Command::Encrypt(arguments) => encrypt::run(&arguments, screen),
         Command::Init(arguments) => init::run(&arguments, screen),
         Command::Version(arguments) => version::run(&arguments, screen),
         Command::Completions { shell } => screen.result(&completions(shell)).map(|()| ExitCode::SUCCESS),

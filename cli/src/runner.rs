@@ -23,7 +23,7 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    fn of(ok: bool) -> Self {
+    pub(crate) fn of(ok: bool) -> Self {
         if ok { Self::Succeeded } else { Self::RunFailed }
     }
 }
@@ -144,7 +144,7 @@ impl Runner {
                 }
                 Ok(Event::Err { text }) => output.err(&text),
                 Ok(Event::Ended(ended)) => break ended,
-                Ok(Event::Started { .. } | Event::Unknown) => {}
+                Ok(Event::Started { .. } | Event::Note { .. } | Event::Unknown) => {}
                 Err(error) => {
                     output.end()?;
                     return Err(error.into());

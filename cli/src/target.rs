@@ -26,6 +26,8 @@ pub(crate) enum TargetError {
     VariableNotUtf8,
     #[error("$OCHOPOD_TOKEN is not text in UTF-8")]
     TokenNotUtf8,
+    #[error("there is no token of the servo: set $SERVO_TOKEN to what `poll *servo` shows")]
+    NoServoToken,
     #[error("host `{0}` does not read as `<name or address>[:<port>]`, alone or after `http://` or `https://`")]
     Syntax(String),
 }

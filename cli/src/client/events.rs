@@ -14,9 +14,15 @@ const LINE_LIMIT_BYTES: usize = 32 << 20;
 #[serde(tag = "event", rename_all = "lowercase")]
 pub(crate) enum Event {
     /// The tool was found and starts.
-    Started { run: String },
+    Started {
+        /// A job calls it `job`.
+        #[serde(alias = "job")]
+        run: String,
+    },
     /// Some of its standard output.
     Out { text: String },
+    /// A line that the host adds to the log of a job.
+    Note { text: String },
     /// Some of its standard error.
     Err { text: String },
     /// The last event.

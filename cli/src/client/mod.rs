@@ -74,6 +74,7 @@ struct Call<'a> {
     line: Option<&'a Line>,
     body: Option<Body>,
     progress_wanted: bool,
+    variables: &'a [(String, String)],
 }
 
 impl Client {
@@ -110,19 +111,32 @@ impl Client {
 
     /// Runs a command and waits for its end. Dropping the future ends the run.
     pub(crate) async fn shell(&self, line: &Line, body: Option<Body>, progress_wanted: bool) -> Result<Reply, CallError> {
-        let call = Call { method: Method::POST, path: "/shell", line: Some(line), body, progress_wanted };
+        let call = Call { method: Method::POST, path: "/shell", line: Some(line), body, progress_wanted, variables: &[] };
         self.json(self.call(call).await?).await
     }
 
     /// Starts a command, to be followed as it runs. Dropping the events ends the run.
     pub(crate) async fn start(&self, line: &Line, body: Option<Body>, progress_wanted: bool) -> Result<Events, CallError> {
-        let call = Call { method: Method::POST, path: "/v1/runs", line: Some(line), body, progress_wanted };
+        let call = Call { method: Method::POST, path: "/v1/runs", line: Some(line), body, progress_wanted, variables: &[] };
+        Ok(Events::of(self.call(call).await.map_err(older)?))
+    }
+
+    /// Starts a job, to be followed as it runs. It goes on when the events are dropped.
+    pub(crate) async fn start_job(
+        &self,
+        names: &str,
+        variables: &[(String, String)],
+        body: Body,
+        progress_wanted: bool,
+    ) -> Result<Events, CallError> {
+        let path = format!("/v1/jobs/{}", in_a_path(names));
+        let call = Call { method: Method::POST, path: &path, line: None, body: Some(body), progress_wanted, variables };
         Ok(Events::of(self.call(call).await.map_err(older)?))
     }
 
     /// Asks what the host is.
     pub(crate) async fn version(&self) -> Result<HostVersion, CallError> {
-        let call = Call { method: Method::GET, path: "/v1/host", line: None, body: None, progress_wanted: false };
+        let call = Call { method: Method::GET, path: "/v1/host", line: None, body: None, progress_wanted: false, variables: &[] };
         self.json(self.call(call).await.map_err(older)?).await
     }
 
@@ -148,9 +162,16 @@ impl Client {
                 .map_err(|_| CallError::Setup("the command line does not fit a header".to_owned()))?;
             request = request.header("X-Shell", value);
         }
+        let mut variables = Vec::new();
+        for (name, value) in call.variables {
+            let name = format!("x-var-{}", name.to_ascii_lowercase());
+            let unfit = |_| CallError::Setup(format!("`{name}` does not fit a header"));
+            request = request.header(name.as_str(), HeaderValue::from_bytes(value.as_bytes()).map_err(unfit)?);
+            variables.push((name, value.trim().as_bytes().to_vec()));
+        }
         if let Some(token) = &self.token {
             let body_sha256 = call.body.as_ref().map_or_else(|| sha256(b""), |body| body.sha256);
-            let unsigned = Unsigned { method: call.method.as_str(), path_and_query: call.path, line, body_sha256 };
+            let unsigned = Unsigned { method: call.method.as_str(), path_and_query: call.path, line, variables, body_sha256 };
             request = request.headers(signing::headers(self.scheme, token, &unsigned));
         }
         Ok(match call.body {
@@ -179,6 +200,18 @@ impl Exchange {
             answer.extend_from_slice(&block);
         }
     }
+}
+
+/// Names as they stand in a path, where `+` separates them.
+fn in_a_path(names: &str) -> String {
+    use std::fmt::Write as _;
+    names.bytes().fold(String::new(), |mut path, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' => path.push(char::from(byte)),
+            other => write!(path, "%{other:02X}").expect("a String takes everything"),
+        }
+        path
+    })
 }
 
 /// A path of `/v1` that is not there: the host may be one of the original.

@@ -20,6 +20,8 @@ pub(super) struct Unsigned<'a> {
     pub(super) path_and_query: &'a str,
     /// The command line; empty where the request has none.
     pub(super) line: &'a [u8],
+    /// Headers `X-Var-*`, with their values.
+    pub(super) variables: Vec<(String, Vec<u8>)>,
     pub(super) body_sha256: [u8; 32],
 }
 
@@ -42,7 +44,7 @@ fn whole(token: &Token, request: &Unsigned<'_>, time: u64, nonce: [u8; 16]) -> H
         method: request.method,
         path_and_query: request.path_and_query,
         shell: request.line,
-        variables: Vec::new(),
+        variables: request.variables.clone(),
         body_sha256: request.body_sha256,
     });
     [header("x-ocho-time", &time), header("x-ocho-nonce", &nonce), header("x-signature-256", &signature)].into_iter().collect()

@@ -95,7 +95,7 @@ async fn collect(mut events: crate::client::Events, host: &str) -> Result<Whole,
             Event::Out { text } => out.push_str(&text),
             Event::Err { text } => err.push_str(&text),
             Event::Ended(ended) => return Ok(Whole { run, out, err, ended }),
-            Event::Unknown => {}
+            Event::Note { .. } | Event::Unknown => {}
         }
         if out.len() + err.len() > COLLECTED_LIMIT_BYTES {
             return Err(CallError::TooLong { host: host.to_owned(), limit_bytes: COLLECTED_LIMIT_BYTES }.into());

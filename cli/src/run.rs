@@ -1,0 +1,72 @@
+//! `ocho run`: packs a folder of jobs, sends it, shows the log, and ends as the job did.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::args::RunArguments;
+use crate::blame::Failure;
+use crate::cli;
+use crate::client::{Client, Event, Events, Scheme};
+use crate::runner::Ending;
+use crate::screen::{Reader, Screen};
+use crate::target::{Target, TargetError};
+use crate::upload::{self, Cancel, Kind, Progress, Upload};
+
+/// Runs a bundle to its end.
+pub(crate) fn run(arguments: &RunArguments, screen: Screen) -> Result<ExitCode, Failure> {
+    let host = arguments.host.as_deref().filter(|host| !host.is_empty()).ok_or(TargetError::Missing)?;
+    let client = Client::new(Target::parse(host)?, cli::token()?, Scheme::Whole)?;
+    let body = upload::compose(&[bundle(&arguments.folder)], &Cancel::default(), &Progress::packing(screen.shows_progress()))?;
+    cli::one_thread()?.block_on(async {
+        let names = arguments.jobs.join("+");
+        let events = client.start_job(&names, &arguments.variables, body, screen.shows_progress()).await?;
+        let shown = if arguments.follow { Shown::AsItComes } else { Shown::AtTheEnd };
+        Ok(show(events, shown, screen).await?.into())
+    })
+}
+
+/// A folder is packed; a file is taken for a bundle that is packed already.
+fn bundle(path: &Path) -> Upload {
+    let kind = if path.is_dir() { Kind::Folder } else { Kind::File };
+    Upload { name: "tgz".to_owned(), shown: path.display().to_string(), path: PathBuf::from(path), kind }
+}
+
+/// When the log is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    AsItComes,
+    AtTheEnd,
+}
+
+async fn show(mut events: Events, shown: Shown, screen: Screen) -> Result<Ending, Failure> {
+    let mut output = screen.output();
+    let mut kept = Vec::new();
+    loop {
+        let event = events.next().await?;
+        match event {
+            Event::Ended(ended) => {
+                for event in &kept {
+                    print(event, &mut output)?;
+                }
+                output.end()?;
+                return Ok(Ending::of(ended.ok));
+            }
+            Event::Started { run } => screen.hint_if_watched(&format!("the job is {run}; it goes on if you leave")),
+            other if shown == Shown::AtTheEnd => kept.push(other),
+            // The job goes on, and nobody reads any more.
+            other if print(&other, &mut output)? == Reader::Gone => return Ok(Ending::Succeeded),
+            _ => {}
+        }
+    }
+}
+
+fn print(event: &Event, output: &mut crate::screen::Output) -> Result<Reader, Failure> {
+    match event {
+        Event::Out { text } | Event::Note { text } => output.out(text),
+        Event::Err { text } => {
+            output.err(text);
+            Ok(Reader::There)
+        }
+        _ => Ok(Reader::There),
+    }
+}
