@@ -54,7 +54,11 @@ fn read(folder: &WorkFolder, name: &str) -> Result<Option<Bytes>, NoJob> {
     match folder.read(name, FILE_BYTES) {
         Ok(file) => Ok(Some(file.content)),
         Err(FolderError::Name(_)) => Ok(None),
-        Err(FolderError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(FolderError::Io { cause, .. })
+            if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Ok(None)
+        }
         // A folder or a pipe of this name is no script either.
         Err(FolderError::Io { cause, .. }) if cause.kind() == io::ErrorKind::Other => Ok(None),
         Err(error) => Err(NoJob::Unreadable(error.to_string())),
