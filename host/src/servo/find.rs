@@ -54,9 +54,7 @@ fn read(folder: &WorkFolder, name: &str) -> Result<Option<Bytes>, NoJob> {
     match folder.read(name, FILE_BYTES) {
         Ok(file) => Ok(Some(file.content)),
         Err(FolderError::Name(_)) => Ok(None),
-        Err(FolderError::Io { cause, .. })
-            if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
+        Err(FolderError::Io { cause, .. }) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
         // A folder or a pipe of this name is no script either.
