@@ -16,6 +16,8 @@ mod tools;
 mod up;
 mod workspace;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use workspace::Workspace;
 
@@ -39,10 +41,21 @@ enum Chore {
     Bench(bench::Args),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let args = Args::parse();
+    match run(args.chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Without the backtrace that `RUST_BACKTRACE` would add: what went wrong is as a rule outside of this program.
+        Err(problem) => {
+            eprintln!("error: {problem:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
-    match args.chore {
+    match chore {
         Chore::Tools => tools::build_all(&workspace),
         Chore::Up(args) => up::run(&workspace, &args),
         Chore::Test(args) => test::run(&workspace, &args),
