@@ -17,6 +17,7 @@ use super::model::time::Timestamp;
 use super::reconcile::Machine;
 use super::state::{Ending, State};
 use super::store::Store;
+use super::tasks::memory::{Cgroups, Watched};
 use super::tasks::ports;
 use super::tasks::run::supervise;
 
@@ -35,6 +36,13 @@ pub(crate) enum Urgency {
     Now,
 }
 
+/// What reaches the supervisor of a task, and the shim behind it.
+struct Hand {
+    order: watch::Sender<Urgency>,
+    /// The shim, and the memory that it is watched for.
+    watched: Option<Watched>,
+}
+
 /// What the lock guards.
 struct Inner {
     state: State,
@@ -48,12 +56,13 @@ pub(crate) struct Engine {
     pub(crate) started: Timestamp,
     pub(crate) launch_permits: Semaphore,
     pub(crate) probes: super::health::Probes,
+    pub(crate) cgroups: Option<Cgroups>,
     pub(crate) stop: CancellationToken,
     machine: Machine,
     inner: Mutex<Inner>,
     changed: Notify,
     events: broadcast::Sender<Arc<Event>>,
-    hands: Mutex<HashMap<String, watch::Sender<Urgency>>>,
+    hands: Mutex<HashMap<String, Hand>>,
     supervisors: TaskTracker,
     /// Ended tasks whose folders are still there, oldest first.
     ended: Mutex<VecDeque<String>>,
@@ -68,6 +77,7 @@ impl Engine {
             started: Timestamp::now(),
             launch_permits: Semaphore::new(LAUNCHES_AT_ONCE),
             probes: super::health::Probes::new(),
+            cgroups: Cgroups::probe(),
             stop: CancellationToken::new(),
             machine,
             inner: Mutex::new(Inner { state, store }),
@@ -146,19 +156,31 @@ impl Engine {
     /// Starts the supervisor of a task, new or adopted.
     pub(crate) fn watch_over(self: &Arc<Self>, task: Task) {
         let (order, orders) = watch::channel(Urgency::None);
-        lock(&self.hands).insert(task.id.clone(), order);
+        lock(&self.hands).insert(task.id.clone(), Hand { order, watched: None });
         self.supervisors.spawn(supervise(self.clone(), task, orders));
     }
 
     /// Makes a task end, or end faster.
     pub(crate) fn order(&self, id: &str, urgency: Urgency) {
-        if let Some(order) = lock(&self.hands).get(id) {
-            order.send_if_modified(|known| {
+        if let Some(hand) = lock(&self.hands).get(id) {
+            hand.order.send_if_modified(|known| {
                 let more = urgency > *known;
                 *known = urgency.max(*known);
                 more
             });
         }
+    }
+
+    /// The memory of a task is to be watched.
+    pub(crate) fn watch_memory(&self, watched: Watched) {
+        if let Some(hand) = lock(&self.hands).get_mut(&watched.task) {
+            hand.watched = Some(watched);
+        }
+    }
+
+    /// Tasks whose memory is to be watched.
+    pub(crate) fn watched_memory(&self) -> Vec<Watched> {
+        lock(&self.hands).values().filter_map(|hand| hand.watched.clone()).collect()
     }
 
     /// A supervisor is done. Its folder stays until newer ones push it out.

@@ -91,6 +91,7 @@ impl Scheduler {
         let mut work = JoinSet::new();
         let halt = engine.stop.clone();
         work.spawn(engine.clone().drive(halt.clone()));
+        work.spawn(super::tasks::memory::watch(engine.clone(), halt.clone()));
         let router = http::router(engine.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(listener, router).with_graceful_shutdown(halt.clone().cancelled_owned());
         work.spawn(async move {

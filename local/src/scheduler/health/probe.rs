@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::scheduler::engine::Engine;
 use crate::scheduler::model::app::{HealthCheck, HealthProtocol};
 use crate::scheduler::model::task::Task;
+use crate::scheduler::tasks::docker::Docker;
 use crate::scheduler::tasks::spec::TaskDir;
 
 /// Questions under way at once; the others wait for a place, and their time runs from there.
@@ -98,6 +99,10 @@ async fn command(engine: &Engine, task: &Task, check: &HealthCheck) -> Result<()
     let line = check.command.as_ref().map_or("true", |command| command.value.as_str());
     let dir = TaskDir::new(&engine.tasks_folder(), &task.id);
     let spec = dir.read_spec().map_err(|error| format!("the task's folder: {error}"))?;
+    if let Some(container) = &spec.container {
+        let code = Docker::at(&container.socket).exec(&container.name, line).await.map_err(|error| error.to_string())?;
+        return if code == 0 { Ok(()) } else { Err(format!("Command exited with status {code}")) };
+    }
     let mut command = Command::new("/bin/sh");
     command.args(["-c", line]).env_clear().envs(&spec.env).current_dir(dir.sandbox());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).kill_on_drop(true);

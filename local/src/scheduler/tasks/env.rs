@@ -18,12 +18,17 @@ pub(crate) struct Place<'a> {
     /// The registry, `host:port`.
     pub(crate) zookeeper: &'a str,
     pub(crate) sandbox: &'a str,
+    /// Whether an image brings its own home and paths.
+    pub(crate) in_container: bool,
 }
 
 /// The environment of a task: what the application says wins over all else.
 pub(crate) fn of_task(task: &Task, place: &Place<'_>) -> BTreeMap<String, String> {
-    let mut env = inherited();
-    env.insert("HOME".into(), place.sandbox.into());
+    let mut env = BTreeMap::new();
+    if !place.in_container {
+        env = inherited();
+        env.insert("HOME".into(), place.sandbox.into());
+    }
     env.insert("MESOS_SANDBOX".into(), place.sandbox.into());
     env.insert("MESOS_DIRECTORY".into(), place.sandbox.into());
     env.insert("MESOS_TASK_ID".into(), task.id.clone());
@@ -142,7 +147,10 @@ mod tests {
     }
 
     fn env(spec: AppSpec, ports: &[u16]) -> BTreeMap<String, String> {
-        of_task(&task(spec, ports), &Place { host: "127.0.0.1", zookeeper: "127.0.0.1:2181", sandbox: "/box" })
+        of_task(
+            &task(spec, ports),
+            &Place { host: "127.0.0.1", zookeeper: "127.0.0.1:2181", sandbox: "/box", in_container: false },
+        )
     }
 
     #[test]

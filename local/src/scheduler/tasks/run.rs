@@ -14,11 +14,14 @@ use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::container;
+use super::docker::Docker;
 use super::env::{Place, of_task};
 use super::handle::Shim;
 use super::image::{self, LocalImage};
+use super::memory::{self, Watched};
 use super::procs;
-use super::spec::{How, TaskDir, TaskSpec};
+use super::spec::{ContainerSpec, How, TaskDir, TaskSpec};
 use crate::scheduler::engine::{Engine, Urgency};
 use crate::scheduler::health;
 use crate::scheduler::model::task::{Task, TaskState};
@@ -34,8 +37,11 @@ pub(crate) async fn supervise(engine: Arc<Engine>, task: Task, orders: watch::Re
     let ending = match start(&engine, &task, &dir, &orders).await {
         Ok(mut shim) => {
             let spec = dir.read_spec();
-            let grace = Duration::from_millis(spec.map_or(0, |spec| spec.grace_ms));
+            let grace = Duration::from_millis(spec.as_ref().map_or(0, |spec| spec.grace_ms));
             let pid = shim.pid();
+            if let (Ok(TaskSpec { cgroup: None, container: None, .. }), Some(limit)) = (&spec, memory::limit_of(&task.app.spec)) {
+                engine.watch_memory(Watched { task: task.id.clone(), shim: pid, limit });
+            }
             tokio::select! {
                 () = live(&engine, &task, &dir, &mut shim) => {}
                 never = obey(orders, pid, grace) => match never {},
@@ -69,30 +75,51 @@ async fn spec_of(engine: &Arc<Engine>, task: &Task, dir: &TaskDir) -> Result<Tas
     let config = &engine.config;
     let sandbox = dir.sandbox();
     let sandbox = sandbox.to_str().ok_or("the data folder's name is not UTF-8")?;
-    let place = Place { host: &config.hostname, zookeeper: &config.zookeeper, sandbox };
-    let mut env = of_task(task, &place);
-    let grace_ms = match task.app.spec.task_kill_grace_period_seconds {
-        Some(seconds) => u64::from(seconds) * 1000,
-        None => u64::try_from(config.kill_grace.as_millis()).unwrap_or(u64::MAX),
-    };
-    let argv = match task.app.spec.image() {
-        None => command_of(task),
-        Some(image) => {
-            let found = image::find(image, config.images.as_deref(), &config.builtin_images)
-                .ok_or_else(|| image::missing(image, config.images.as_deref(), config.docker_socket.as_deref()))?;
-            in_image(task, found, &mut env)
-        }
-    };
-    Ok(TaskSpec {
+    let place = Place { host: &config.hostname, zookeeper: &config.zookeeper, sandbox, in_container: false };
+    let plain = TaskSpec {
         task: task.id.clone(),
-        argv,
-        env,
+        argv: Vec::new(),
+        env: of_task(task, &place),
         user: task.app.spec.user.clone(),
-        grace_ms,
+        grace_ms: match task.app.spec.task_kill_grace_period_seconds {
+            Some(seconds) => u64::from(seconds) * 1000,
+            None => u64::try_from(config.kill_grace.as_millis()).unwrap_or(u64::MAX),
+        },
         output_bytes: config.output_bytes,
         cgroup: None,
         container: None,
-    })
+    };
+    let Some(image) = task.app.spec.image() else {
+        return Ok(limited(engine, task, TaskSpec { argv: command_of(task), ..plain }));
+    };
+    if let Some(found) = image::find(image, config.images.as_deref(), &config.builtin_images) {
+        let mut env = plain.env.clone();
+        let argv = in_image(task, found, &mut env);
+        return Ok(limited(engine, task, TaskSpec { argv, env, ..plain }));
+    }
+    match &config.docker_socket {
+        Some(socket) if Docker::at(socket).answers().await => {
+            let inside = Place { sandbox: container::SANDBOX, in_container: true, ..place };
+            let env = of_task(task, &inside);
+            let create = container::create(task, &env, sandbox)?;
+            let docker = task.app.spec.container.as_ref().and_then(|container| container.docker.as_ref());
+            let container = ContainerSpec {
+                socket: socket.clone(),
+                name: container::name_of(task),
+                image: image.to_owned(),
+                always_pull: docker.is_some_and(|docker| docker.force_pull_image),
+                create,
+            };
+            Ok(TaskSpec { env, container: Some(container), ..plain })
+        }
+        socket => Err(image::missing(image, config.images.as_deref(), socket.as_deref())),
+    }
+}
+
+/// Puts a process into a control group, where there are any.
+fn limited(engine: &Engine, task: &Task, spec: TaskSpec) -> TaskSpec {
+    let limit = memory::limit_of(&task.app.spec);
+    TaskSpec { cgroup: limit.and_then(|limit| engine.cgroups.as_ref()?.make(&task.id, limit)), ..spec }
 }
 
 fn command_of(task: &Task) -> Vec<String> {
@@ -192,7 +219,12 @@ pub(crate) async fn judge(task: &Task, dir: &TaskDir) -> Ending {
         return ending_of(ended.how);
     }
     end_strays(task.id.clone()).await;
-    match state.pid {
+    if let Ok(TaskSpec { container: Some(container), .. }) = dir.read_spec()
+        && let Err(error) = Docker::at(&container.socket).remove(&container.name).await
+    {
+        tracing::warn!(%error, task = task.id, "cannot remove the container of a task without a shim");
+    }
+    match state.started_at {
         Some(_) => failed("the task's shim was killed, and the task with it"),
         None => failed(format!("the task's shim ended before it could start the task: {}", last_line(&dir.log()))),
     }

@@ -4,6 +4,8 @@
 //! the task leaves behind becomes its child and is ended with the task. Signals: SIGTERM ends the task with its grace
 //! period, SIGUSR2 at once.
 
+mod container;
+mod ears;
 mod output;
 mod process;
 
@@ -47,7 +49,10 @@ async fn run(dir: &TaskDir) -> std::io::Result<()> {
     let spec = dir.read_spec()?;
     let mut record = Record { dir, state: ShimState { shim: std::process::id().cast_signed(), ..ShimState::default() } };
     record.write();
-    let how = process::run(dir, &spec, &mut record).await;
+    let how = match &spec.container {
+        Some(container) => container::run(dir, &spec, container, &mut record).await,
+        None => process::run(dir, &spec, &mut record).await,
+    };
     record.state.ended = Some(Ended { at: Timestamp::now(), how });
     record.write();
     Ok(())

@@ -1,6 +1,9 @@
 //! A task as a process group.
 
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -9,12 +12,13 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, User, setsid};
 use tokio::process::{ChildStderr, ChildStdout};
-use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::ears::{Ears, Heard};
 use super::output::{Rotating, copy};
 use super::{Record, failed};
+use crate::scheduler::tasks::memory;
 use crate::scheduler::tasks::spec::{How, TaskDir, TaskSpec};
 
 /// How long the rest of the output may take once the task is gone.
@@ -25,27 +29,6 @@ const VANISH: Duration = Duration::from_secs(5);
 
 /// How often to look for processes that sent no signal to us when they ended.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// The signals that a shim listens to. Caught, not ignored: ignored ones would stay ignored in the task.
-struct Ears {
-    child: Signals,
-    end: Signals,
-    end_now: Signals,
-    _hang_up: Signals,
-    _interrupt: Signals,
-}
-
-impl Ears {
-    fn open() -> std::io::Result<Self> {
-        Ok(Self {
-            child: signal(SignalKind::child())?,
-            end: signal(SignalKind::terminate())?,
-            end_now: signal(SignalKind::user_defined2())?,
-            _hang_up: signal(SignalKind::hangup())?,
-            _interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-}
 
 /// Runs the task to its end and ends what it leaves behind.
 pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, record: &mut Record<'_>) -> How {
@@ -71,7 +54,19 @@ pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, record: &mut Record<'_>)
     if timeout(LAST_WORDS, rest).await.is_err() {
         eprintln!("somebody outside the task's group still holds its output");
     }
-    group.how()
+    match &spec.cgroup {
+        Some(cgroup) => leave(cgroup, group.how()),
+        None => group.how(),
+    }
+}
+
+/// Gives the control group back, and tells whether memory was the reason of the end.
+fn leave(cgroup: &Path, how: How) -> How {
+    let exhausted = memory::was_exhausted(cgroup) && how == How::Signaled(Signal::SIGKILL as i32);
+    if let Err(cause) = fs::remove_dir(cgroup) {
+        eprintln!("cannot remove the control group: {cause}");
+    }
+    if exhausted { How::OutOfMemory } else { how }
 }
 
 fn start(dir: &TaskDir, spec: &TaskSpec) -> Result<Child, How> {
@@ -90,9 +85,21 @@ fn start(dir: &TaskDir, spec: &TaskSpec) -> Result<Child, How> {
     if let Some(name) = &spec.user {
         become_user(dir, &mut command, name)?;
     }
-    #[expect(unsafe_code, reason = "between fork and exec only calls that are safe there: setsid and prctl")]
+    let cgroup = match &spec.cgroup {
+        Some(group) => Some(
+            OpenOptions::new()
+                .write(true)
+                .open(group.join("cgroup.procs"))
+                .map_err(|cause| failed("cannot enter the task's control group", cause))?,
+        ),
+        None => None,
+    };
+    #[expect(unsafe_code, reason = "between fork and exec only calls that are safe there: write, setsid and prctl")]
     unsafe {
-        command.pre_exec(|| {
+        command.pre_exec(move || {
+            if let Some(mut procs) = cgroup.as_ref() {
+                procs.write_all(b"0")?;
+            }
             setsid()?;
             // If the shim is killed nobody could end the task any more.
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
@@ -143,9 +150,11 @@ impl Group {
     async fn listen(&mut self, ears: &mut Ears) {
         let patience = self.until;
         tokio::select! {
-            _ = ears.child.recv() => self.reap(),
-            _ = ears.end.recv() => self.end(),
-            _ = ears.end_now.recv() => self.end_now(),
+            heard = ears.next() => match heard {
+                Heard::Child => self.reap(),
+                Heard::End => self.end(),
+                Heard::EndNow => self.end_now(),
+            },
             () = async { sleep_until(patience.unwrap_or_else(Instant::now)).await }, if patience.is_some() => self.end_now(),
         }
     }
