@@ -243,6 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn b47_a_reader_gets_a_copy_of_one_moment() {
+        let face = Face::new(Vec::new());
+        let change = |n: u64| {
+            face.change(|view| {
+                view.metrics = [("a".to_owned(), n.into()), ("b".to_owned(), n.into())].into_iter().collect();
+            });
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..2_000).for_each(change));
+            for _ in 0..2_000 {
+                let metrics = face.view().metrics;
+                assert_eq!(metrics.get("a"), metrics.get("b"));
+            }
+        });
+    }
+
+    #[test]
     fn log_lines_end_with_a_newline() {
         assert_eq!(log_json(["a", "b\n"]), json!(["a\n", "b\n"]));
     }

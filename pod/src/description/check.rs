@@ -1,6 +1,6 @@
 //! `ochopod check`: tries a description with a made-up cluster, so that mistakes are found before anything runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl From<TemplateError> for HookError {
 pub fn outline(description: &Description, variables: Variables) -> Result<Outline, HookError> {
     let depends_on = description.cluster.depends_on.iter().map(|entry| entry.get_ref().clone());
     let dependencies: Vec<String> = depends_on.collect();
-    let scene = Scene::pretend(pretend_cluster(&dependencies), Arc::new(variables));
+    let scene = Scene::pretend(pretend_cluster(&dependencies, &description.numbers), Arc::new(variables));
     let process = &description.process;
     let command = fill_in_command(&process.command, process.shell, Some(&scene)).map_err(|error| within("command", &error))?;
     for (name, template) in &process.environment {
@@ -94,17 +94,18 @@ fn within(place: &str, error: &dyn fmt::Display) -> HookError {
 }
 
 /// Three pods, and two of each dependency.
-fn pretend_cluster(dependencies: &[String]) -> Cluster {
+fn pretend_cluster(dependencies: &[String], ports: &BTreeSet<u16>) -> Cluster {
     let pods = |cluster: &str, count: u32| -> Pods {
-        (0..count).map(|seq| (format!("{cluster}-{seq}"), pretend_pod(cluster, seq))).collect()
+        (0..count).map(|seq| (format!("{cluster}-{seq}"), pretend_pod(cluster, seq, ports))).collect()
     };
     let dependencies: BTreeMap<String, Pods> = dependencies.iter().map(|name| (name.clone(), pods(name, 2))).collect();
     let key = "pod-1".to_owned();
     Cluster { leader: Some(key.clone()), key, pods: pods("pod", 3), dependencies, seq: PodSeq(1), generation: None }
 }
 
-fn pretend_pod(cluster: &str, seq: u32) -> Map<String, Value> {
-    let pod = json!({"seq": seq, "ip": format!("192.0.2.{}", seq + 1), "public": "", "node": "node", "port": "8080", "ports": {},
+fn pretend_pod(cluster: &str, seq: u32, ports: &BTreeSet<u16>) -> Map<String, Value> {
+    let ports: Map<String, Value> = ports.iter().map(|port| (port.to_string(), Value::from(*port))).collect();
+    let pod = json!({"seq": seq, "ip": format!("192.0.2.{}", seq + 1), "public": "", "node": "node", "port": "8080", "ports": ports,
         "application": "app", "task": "task", "cluster": cluster, "namespace": "marathon", "zk": "192.0.2.9:2181"});
     match pod {
         Value::Object(members) => members,

@@ -4,7 +4,7 @@ mod check;
 pub mod template;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +54,9 @@ pub struct Description {
     /// Commands at certain moments.
     #[serde(default)]
     pub hooks: HooksPart,
+    /// Every number in the text that could be a port: what a made-up cluster exposes.
+    #[serde(skip)]
+    pub(crate) numbers: BTreeSet<u16>,
 }
 
 /// `[process]`
@@ -177,6 +180,7 @@ pub struct CheckPart {
     every: Option<Time>,
     timeout: Option<Time>,
     failures: Option<u32>,
+    warm_up: Option<Time>,
 }
 
 /// Where a value comes from: a command's output or the body of an HTTP answer.
@@ -232,6 +236,8 @@ pub struct HooksPart {
     pub(crate) shell: bool,
 }
 
+/// How long a process may take until its first check passes, if its description does not say.
+const WARM_UP: Duration = Duration::from_secs(10);
 /// How long something may take that does not say.
 const QUESTION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -315,6 +321,7 @@ impl Description {
             let line = text[..at.min(text.len())].matches('\n').count() + 1;
             DescriptionError::Sense { path: path.to_owned(), line, what }
         };
+        description.numbers = numbers(text);
         description.check_sense(path, &sense)?;
         Ok(description)
     }
@@ -339,6 +346,7 @@ impl Description {
                     let from = path.parent().unwrap_or(Path::new("")).join(source);
                     let text = read_text(&from)?;
                     template::check_syntax(&text).map_err(|error| sense(at, format!("`{}`: {error}", from.display())))?;
+                    self.numbers.extend(numbers(&text));
                     file.template = Some(Template(text));
                 }
                 _ => return Err(sense(at, "a file has either a `template` or a `source`".to_owned())),
@@ -370,6 +378,7 @@ impl Description {
         LifecycleSettings {
             checks: check.and_then(|check| check.failures).unwrap_or(default.checks).max(1),
             check_every: check.and_then(|check| check.every).map_or(default.check_every, |time| time.0),
+            warm_up: check.map_or(default.warm_up, |check| check.warm_up.map_or(WARM_UP, |time| time.0)),
             grace: self.process.grace.map_or(default.grace, |time| time.0),
             pipe_output: matches!(self.process.output, OutputPart::Log),
             soft: self.process.soft,
@@ -427,6 +436,10 @@ impl Description {
         }
         Ok(tools)
     }
+}
+
+fn numbers(text: &str) -> BTreeSet<u16> {
+    text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).filter(|port| *port > 0).collect()
 }
 
 fn read_text(path: &Path) -> Result<String, DescriptionError> {

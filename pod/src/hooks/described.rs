@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio::fs;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::cluster::{Address, Cluster, Pods, addresses};
 use crate::command::{Errand, Finished, run};
@@ -36,13 +36,14 @@ pub struct DescribedHooks {
     scene: Option<Scene>,
     /// What the launch added to the pod's variables.
     added: BTreeMap<String, String>,
+    metrics: Map<String, Value>,
 }
 
 impl DescribedHooks {
     /// Takes a description and the variables that its commands and templates see.
     #[must_use]
     pub fn new(description: Arc<Description>, variables: Variables, limit: Duration) -> Self {
-        Self { description, variables: Arc::new(variables), limit, scene: None, added: BTreeMap::new() }
+        Self { description, variables: Arc::new(variables), limit, scene: None, added: BTreeMap::new(), metrics: Map::new() }
     }
 
     async fn write_files(&self, scene: &Scene) -> Result<(), HookError> {
@@ -106,7 +107,7 @@ impl DescribedHooks {
         Ok(Launch { command, variables, folder: process.folder.clone() })
     }
 
-    async fn look_after(&self, pid: u32) -> Result<Map<String, Value>, HookError> {
+    async fn look_after(&self, pid: u32) -> Result<(), HookError> {
         let scene = self.scene.as_ref();
         if let Some(check) = &self.description.check {
             let check = check.get_ref();
@@ -117,11 +118,16 @@ impl DescribedHooks {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    /// What the process measures. A source that fails says nothing about the process, so the values before stay.
+    async fn measure(&self, pid: u32) -> Result<Map<String, Value>, HookError> {
         let Some(metrics) = &self.description.metrics else { return Ok(Map::new()) };
         let metrics = metrics.get_ref();
         let text = match (&metrics.command, &metrics.http) {
             (Some(command), _) => self.question(command, metrics.shell, metrics.limit(), pid).await?,
-            (_, Some(url)) => ask_http(&fill_in(&url.0, scene)?, metrics.limit()).await?.to_vec(),
+            (_, Some(url)) => ask_http(&fill_in(&url.0, self.scene.as_ref())?, metrics.limit()).await?.to_vec(),
             _ => return Ok(Map::new()),
         };
         serde_json::from_slice(&text).map_err(|error| HookError::new(format!("the metrics are no JSON object: {error}")))
@@ -174,7 +180,15 @@ impl Hooks for DescribedHooks {
     }
 
     fn sanity_check(&mut self, pid: u32) -> BoxFuture<'_, Result<Map<String, Value>, HookError>> {
-        self.look_after(pid).boxed()
+        async move {
+            self.look_after(pid).await?;
+            match self.measure(pid).await {
+                Ok(metrics) => self.metrics = metrics,
+                Err(error) => warn!(%error, "cannot measure"),
+            }
+            Ok(self.metrics.clone())
+        }
+        .boxed()
     }
 
     fn signaled(&mut self, body: Value, _: Option<u32>) -> BoxFuture<'_, Result<Value, HookError>> {

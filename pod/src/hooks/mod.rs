@@ -122,3 +122,19 @@ pub trait Hooks: Send + 'static {
 fn done<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     std::future::ready(value).boxed()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Command {
+        Command::Words(words.iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    #[test]
+    fn b23_a_list_keeps_its_words_and_a_line_is_cut_as_ever() {
+        assert_eq!(Command::split_at_spaces("a  'b c'"), words(&["a", "", "'b", "c'"]));
+        assert!(words(&[]).is_empty() && words(&["", "x"]).is_empty() && Command::Shell(" ".to_owned()).is_empty());
+        assert!(!words(&["a b"]).is_empty());
+    }
+}

@@ -401,7 +401,7 @@ impl Lifecycle {
                 if let Ok(metrics) = checked {
                     self.face.change(|view| view.metrics = metrics);
                 }
-                self.supervision.checked(passed)
+                self.supervision.checked(passed, Instant::now())
             }
         };
         if verdict == Verdict::TurnOff {

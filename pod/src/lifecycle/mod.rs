@@ -17,6 +17,8 @@ pub struct LifecycleSettings {
     pub checks: u32,
     /// Between two sanity checks.
     pub check_every: Duration,
+    /// After each start, failures do not count for so long, or until a check has passed; it is checked every second then.
+    pub warm_up: Duration,
     /// How long the process may take to end before it is killed.
     pub grace: Duration,
     /// Copy its output, line by line, into the pod's log.
@@ -50,6 +52,7 @@ impl Default for LifecycleSettings {
         Self {
             checks: 1,
             check_every: Duration::from_secs(60),
+            warm_up: Duration::ZERO,
             grace: Duration::from_secs(60),
             pipe_output: false,
             soft: false,

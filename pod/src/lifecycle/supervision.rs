@@ -6,6 +6,8 @@ use crate::lifecycle::{LifecycleSettings, OnCrash};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// While it warms up a process is checked this often.
+const WARMING_UP: Duration = Duration::from_secs(1);
 /// A process that lived this long was no part of a crash loop.
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -25,10 +27,13 @@ pub(crate) enum Verdict {
 pub(crate) struct Supervision {
     checks: u32,
     check_every: Duration,
+    warm_up: Duration,
     on_crash: OnCrash,
     credits: u32,
     crashes_in_a_row: u32,
     crashed_since_check: bool,
+    /// Whether a check has passed since the last start.
+    warm: bool,
     started: Instant,
     pub(crate) next_check: Instant,
 }
@@ -38,10 +43,12 @@ impl Supervision {
         Self {
             checks: settings.checks.max(1),
             check_every: settings.check_every.max(Duration::from_millis(100)),
+            warm_up: settings.warm_up,
             on_crash: settings.on_crash,
             credits: settings.checks.max(1),
             crashes_in_a_row: 0,
             crashed_since_check: false,
+            warm: false,
             started: now,
             next_check: now,
         }
@@ -51,6 +58,7 @@ impl Supervision {
     pub(crate) fn started(&mut self, now: Instant) {
         self.started = now;
         self.next_check = now;
+        self.warm = false;
     }
 
     /// Somebody turned the process on or configured it: what happened before is forgotten.
@@ -83,11 +91,20 @@ impl Supervision {
     /// A check is due. Says whether it has failed already, without being run, because of a crash.
     pub(crate) fn begin_check(&mut self, now: Instant) -> Option<Verdict> {
         self.next_check = now + self.check_every;
-        std::mem::take(&mut self.crashed_since_check).then(|| self.checked(false))
+        std::mem::take(&mut self.crashed_since_check).then(|| self.count(false))
     }
 
     /// The outcome of a check.
-    pub(crate) fn checked(&mut self, passed: bool) -> Verdict {
+    pub(crate) fn checked(&mut self, passed: bool, now: Instant) -> Verdict {
+        if !passed && !self.warm && now.duration_since(self.started) < self.warm_up {
+            self.next_check = now + self.check_every.min(WARMING_UP);
+            return Verdict::KeepRunning;
+        }
+        self.warm |= passed;
+        self.count(passed)
+    }
+
+    fn count(&mut self, passed: bool) -> Verdict {
         self.credits = if passed { self.checks } else { self.credits - 1 };
         if self.credits > 0 {
             return Verdict::KeepRunning;
@@ -122,7 +139,7 @@ mod tests {
         assert_eq!(supervision.crashed(now + S), Verdict::RestartAfter(Duration::ZERO));
         supervision.started(now + S);
         assert_eq!(supervision.begin_check(now + S), None);
-        assert_eq!(supervision.checked(true), Verdict::KeepRunning);
+        assert_eq!(supervision.checked(true, now), Verdict::KeepRunning);
     }
 
     #[test]
@@ -159,9 +176,26 @@ mod tests {
 
     #[test]
     fn failed_checks_turn_off_and_a_passed_one_restores_credit() {
-        let (mut supervision, _) = supervision(3, OnCrash::BackOff { give_up_after: 0 });
-        let verdicts: Vec<Verdict> = [false, false, true, false, false, false].map(|passed| supervision.checked(passed)).into();
+        let (mut supervision, now) = supervision(3, OnCrash::BackOff { give_up_after: 0 });
+        let verdicts: Vec<Verdict> =
+            [false, false, true, false, false, false].map(|passed| supervision.checked(passed, now)).into();
         assert_eq!(verdicts[..5], [Verdict::KeepRunning; 5]);
         assert_eq!(verdicts[5], Verdict::TurnOff);
+    }
+
+    #[test]
+    fn failures_do_not_count_while_a_process_warms_up() {
+        let now = Instant::now();
+        let settings = LifecycleSettings { warm_up: 10 * S, ..LifecycleSettings::default() };
+        let mut supervision = Supervision::new(&settings, now);
+        supervision.started(now);
+        for seconds in [0, 5, 9] {
+            assert_eq!(supervision.checked(false, now + seconds * S), Verdict::KeepRunning);
+            assert_eq!(supervision.next_check, now + (seconds + 1) * S);
+        }
+        assert_eq!(supervision.checked(false, now + 10 * S), Verdict::TurnOff, "it has had its time");
+        supervision.started(now);
+        assert_eq!(supervision.checked(true, now + S), Verdict::KeepRunning);
+        assert_eq!(supervision.checked(false, now + 2 * S), Verdict::TurnOff, "it was warm");
     }
 }

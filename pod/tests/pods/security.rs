@@ -27,8 +27,8 @@ fn s01_with_a_token_only_signed_requests_come_in_and_leaders_sign() {
 }
 
 #[test]
-fn s02_a_pod_can_do_without_a_shell() {
-    let Some(lab) = Lab::open("s02_a_pod_can_do_without_a_shell") else { return };
+fn s02_s12_a_pod_can_do_without_a_shell() {
+    let Some(lab) = Lab::open("s02_s12_a_pod_can_do_without_a_shell") else { return };
     let text = format!("shell_tool = false\n{TEXT}[tools.hello]\ncommand = [\"echo\", \"hello\"]\n");
     let pod = lab.described("web", &text);
     pod.wait_for("process", "running");

@@ -164,8 +164,8 @@ fn check(answer: &Answer, code: u16, body: &str) {
 }
 
 #[test]
-fn v01_to_v03_paths_and_methods() {
-    let Some(lab) = Lab::open("v01_to_v03_paths_and_methods") else { return };
+fn v01_to_v03_s04_paths_and_methods() {
+    let Some(lab) = Lab::open("v01_to_v03_s04_paths_and_methods") else { return };
     let pod = Inside::running(&lab);
     for method in ["GET", "PUT", "DELETE"] {
         check(&request(pod.port, method, "/info", &[], b"").unwrap(), 405, "{}");
@@ -353,7 +353,7 @@ fn b17_a_hook_that_panics_harms_nobody() {
     check(&pod.post("/control/signal"), 500, "{}");
     check(&pod.post("/control/off"), 200, "{}");
     check(&pod.post("/control/on"), 200, "{}");
-    assert_eq!(pod.info()["state"], "leader");
+    pod.wait_for("state", "leader");
 }
 
 #[test]
