@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ocho_host::config::{Cli, Command, ConfigError};
 use ocho_host::{daemon, log};
 
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
         return ocho_local::scheduler::task_shim_main(args);
     }
     log::start();
+    raise_open_files();
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -35,4 +37,13 @@ fn run(command: Command) -> anyhow::Result<()> {
     // A blocking call that hangs must not hold the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     done
+}
+
+/// A question to a thousand pods is a thousand connections, and so are the sessions of the embedded registry; the usual soft
+/// limit is 1,024 files.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
