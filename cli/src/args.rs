@@ -136,11 +136,19 @@ fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or_else(|| format!("`{text}` does not read as KEY:VALUE"))?;
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     let is_value = !value.chars().any(char::is_control);
-    if is_name && is_value { Ok((name.to_owned(), value.to_owned())) } else { Err("a key has letters, digits, `-` and `_`; a value has one line".to_owned()) }
+    if is_name && is_value {
+        Ok((name.to_owned(), value.to_owned()))
+    } else {
+        Err("a key has letters, digits, `-` and `_`; a value has one line".to_owned())
+    }
 }
 
 fn job_name(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.contains(['/', '+']) { Err("a job is a file at the top of the folder".to_owned()) } else { Ok(text.to_owned()) }
+    if text.is_empty() || text.contains(['/', '+']) {
+        Err("a job is a file at the top of the folder".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// Begin a pod: an image's folder and the definition that deploys it

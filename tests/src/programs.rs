@@ -50,6 +50,15 @@ pub fn guest(name: &str) -> PathBuf {
     built(target().join("guests").join(format!("{name}.wasm")))
 }
 
+/// The component of an example job under `examples/jobs/rust`, such as `deploy`.
+///
+/// # Panics
+/// Where it is not built.
+#[must_use]
+pub fn job(name: &str) -> PathBuf {
+    built(target().join("jobs").join(format!("{name}.wasm")))
+}
+
 /// The Python with the clients of `tests/python/requirements.txt`, if it could be installed.
 #[must_use]
 pub fn python() -> Option<PathBuf> {

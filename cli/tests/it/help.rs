@@ -5,8 +5,15 @@ use crate::program::User;
 #[test]
 fn the_whole_help() {
     let user = User::new();
-    let pages =
-        [vec!["--help"], vec!["cli", "--help"], vec!["init", "--help"], vec!["version", "--help"], vec!["completions", "--help"]];
+    let pages = [
+        vec!["--help"],
+        vec!["cli", "--help"],
+        vec!["run", "--help"],
+        vec!["encrypt", "--help"],
+        vec!["init", "--help"],
+        vec!["version", "--help"],
+        vec!["completions", "--help"],
+    ];
     let help: Vec<String> = pages
         .iter()
         .map(|words| {
