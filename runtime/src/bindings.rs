@@ -1,7 +1,5 @@
 //! Bindings generated from the contract, private to this crate; [`crate::links`] turns them into the traits of [`crate::host`].
 
-#![expect(clippy::all, reason = "generated")]
-
 wasmtime::component::bindgen!({
     path: ["../wit/0.1/marathon", "../wit/0.1/pods", "../wit/0.1/proxy", "../wit/0.1/plugin"],
     world: "ocho:plugin/imports@0.1.0",
