@@ -142,7 +142,9 @@ fn is_base_60(text: &str) -> bool {
         .split_once('.')
         .filter(|(_, part)| part.bytes().all(|b| b.is_ascii_digit() || b == b'_'))
         .map_or(*last, |(whole, _)| whole);
-    starts && middle.iter().all(|part| below_60(part)) && below_60(last)
+    // Without a point the number may not begin with a zero, so times such as `01:30` are texts.
+    let is_fine_start = !number.starts_with('0') || number.contains('.');
+    starts && is_fine_start && middle.iter().all(|part| below_60(part)) && below_60(last)
 }
 
 /// `2026-01-31`, `2026-1-31 10:00:00`, ...
@@ -218,7 +220,9 @@ mod tests {
         for text in ["2026-01-31", "2026-1-31 10:00:00", "2026-01-31T10:00:00Z", "2026-01-31 10:00:00.5 +02:00"] {
             assert!(resolve(text).unwrap_err().contains("a date"), "{text}");
         }
-        for text in ["8080:80", "a:b", "1:", ":1", "2026-01", "2026-01-31-x", "2026-1-1", "10.0.0.1:99", "host:80"] {
+        for text in
+            ["8080:80", "a:b", "1:", ":1", "2026-01", "2026-01-31-x", "2026-1-1", "10.0.0.1:99", "host:80", "01:30", "0:30"]
+        {
             check(text, Scalar::Text(text.to_owned()));
         }
     }
