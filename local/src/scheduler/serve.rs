@@ -92,13 +92,7 @@ impl Scheduler {
         let halt = engine.stop.clone();
         work.spawn(engine.clone().drive(halt.clone()));
         work.spawn(super::tasks::memory::watch(engine.clone(), halt.clone()));
-        let router = http::router(engine.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, router).with_graceful_shutdown(halt.clone().cancelled_owned());
-        work.spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the scheduler's server ended");
-            }
-        });
+        work.spawn(http::server::run(listener, http::router(engine.clone()), halt.clone()));
         stop.cancelled().await;
         halt.cancel();
         let drained = timeout(DRAIN, async { while work.join_next().await.is_some() {} }).await;

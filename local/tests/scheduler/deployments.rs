@@ -20,7 +20,7 @@ fn server(id: &str, body: &str, rest: Value) -> Value {
     app
 }
 
-fn all<'a>(tasks: &'a Value) -> impl Iterator<Item = &'a Value> {
+fn all(tasks: &Value) -> impl Iterator<Item = &Value> {
     tasks.as_array().into_iter().flatten()
 }
 

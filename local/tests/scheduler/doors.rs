@@ -108,8 +108,9 @@ async fn garbage_on_the_port_ends_only_its_connection() {
     let talk = move |bytes: Vec<u8>| {
         let mut stream = TcpStream::connect(&address).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
-        stream.write_all(&bytes).expect("sent");
-        stream.shutdown(std::net::Shutdown::Write).expect("half closed");
+        // It may hang up at the first byte.
+        let _ = stream.write_all(&bytes);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()

@@ -108,7 +108,7 @@ pub(crate) fn create(engine: &Arc<Engine>, request: &Request) -> Answer {
 
 fn tell_posted(state: &mut State, request: &Request, id: &PathId) {
     if let Some(app) = state.app(id) {
-        let event = events::api_post(&request.client.ip().to_string(), request.uri.path(), &answer::plain_app(app));
+        let event = events::api_post(&request.client.remote.ip().to_string(), request.uri.path(), &answer::plain_app(app));
         state.emit(event);
     }
 }

@@ -7,31 +7,42 @@ mod gate;
 mod groups;
 mod request;
 mod route;
+pub(crate) mod server;
 mod stream;
 mod system;
 mod tasks;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Router};
+use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, LOCATION};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt;
 use serde_json::json;
+use tokio::time::timeout;
 
 use self::error::{Answer, ApiError};
 use self::gate::Gate;
 use self::request::Request;
 use self::route::Route;
+use self::server::Connection;
 use super::deployments::run::Accepted;
 use super::engine::Engine;
 use super::model::id::PathId;
 
 /// The largest body; a group with a thousand applications stays well below.
 const BODY_MAX: usize = 16 << 20;
+
+/// So much of a body that is too large is read and dropped.
+const BODY_DRAINED: usize = 4 * BODY_MAX;
+
+/// How long a body may take.
+const BODY_WITHIN: Duration = Duration::from_secs(60);
 
 const LEADER: HeaderName = HeaderName::from_static("x-marathon-leader");
 const DEPLOYMENT: HeaderName = HeaderName::from_static("marathon-deployment-id");
@@ -52,7 +63,7 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
 
 async fn serve(
     State(engine): State<Arc<Engine>>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    Extension(client): Extension<Connection>,
     request: axum::extract::Request,
 ) -> Response {
     let mut response = match answer(&engine, client, request).await {
@@ -68,7 +79,7 @@ async fn serve(
     response
 }
 
-async fn answer(engine: &Arc<Engine>, client: SocketAddr, request: axum::extract::Request) -> Answer {
+async fn answer(engine: &Arc<Engine>, client: Connection, request: axum::extract::Request) -> Answer {
     let (parts, body) = request.into_parts();
     let config = &engine.config;
     let only_local = engine.address.ip().is_loopback();
@@ -77,9 +88,7 @@ async fn answer(engine: &Arc<Engine>, client: SocketAddr, request: axum::extract
         return Ok(*refusal);
     }
     let route = Route::parse(&parts.method, parts.uri.path()).ok_or_else(|| ApiError::not_found("URI not found"))?;
-    let body = to_bytes(body, BODY_MAX)
-        .await
-        .map_err(|_| ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {BODY_MAX} bytes")))?;
+    let body = read_body(body).await?;
     let query = Request::query_of(&parts.uri);
     let head = parts.method == Method::HEAD;
     let request = Request { method: parts.method, uri: parts.uri, headers: parts.headers, client, query, body };
@@ -94,6 +103,30 @@ async fn answer(engine: &Arc<Engine>, client: SocketAddr, request: axum::extract
     let response = answer.unwrap_or_else(IntoResponse::into_response);
     let (parts, _) = response.into_parts();
     Ok(Response::from_parts(parts, Body::empty()))
+}
+
+/// Reads a body. One that is too large is read on for a while and dropped: a client that still writes would not see the answer.
+async fn read_body(mut body: Body) -> Result<Bytes, ApiError> {
+    let reading = async {
+        let (mut kept, mut length) = (BytesMut::new(), 0);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|cause| ApiError::bad_request(format!("the body does not read: {cause}")))?;
+            let Ok(data) = frame.into_data() else { continue };
+            length += data.len();
+            if length <= BODY_MAX {
+                kept.extend_from_slice(&data);
+            } else if length > BODY_DRAINED {
+                break;
+            }
+        }
+        if length <= BODY_MAX { Ok(kept.freeze()) } else { Err(too_large()) }
+    };
+    let slow = || ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
+    timeout(BODY_WITHIN, reading).await.unwrap_or_else(|_| Err(slow()))
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {BODY_MAX} bytes"))
 }
 
 fn dispatch(engine: &Arc<Engine>, request: &Request, route: &Route) -> Answer {

@@ -5,6 +5,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::server::Connection;
 use crate::scheduler::wire::json::{At, Mistakes};
 
 /// A request whose body is read.
@@ -12,7 +13,7 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-    pub(crate) client: std::net::SocketAddr,
+    pub(crate) client: Connection,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: bytes::Bytes,
 }

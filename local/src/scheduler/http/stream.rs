@@ -12,12 +12,17 @@ use futures::stream;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::error::{Answer, ApiError};
 use super::request::Request;
 use crate::scheduler::engine::Engine;
-use crate::scheduler::events;
+use crate::scheduler::events::{self, Event};
+
+/// A reader with more events undelivered than this is dropped.
+const UNDELIVERED_MAX: usize = 1024;
 
 /// A reader that hears nothing for so long gets a bare line end.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -45,35 +50,49 @@ pub(crate) fn open(engine: &Arc<Engine>, request: &Request) -> Answer {
         Some("light") => false,
         _ => engine.config.heavy_events,
     };
-    let receiver = engine.listen();
-    let remote = request.client.to_string();
+    let (events, undelivered) = mpsc::channel(UNDELIVERED_MAX);
+    let remote = request.client.remote.to_string();
+    let heard = engine.listen();
     engine.tell(events::stream("event_stream_attached", &remote));
     let leaving = Leaving { engine: engine.clone(), remote };
-    let frames = stream::unfold((receiver, leaving), move |(mut receiver, leaving)| {
-        let wanted = wanted.clone();
-        async move {
-            loop {
-                let next = tokio::select! {
-                    () = leaving.engine.stop.cancelled() => return None,
-                    next = timeout(HEARTBEAT, receiver.recv()) => next,
-                };
-                let frame = match next {
-                    Err(_) => Bytes::from_static(b"\r\n"),
-                    Ok(Ok(event)) if wanted.is_empty() || wanted.contains(event.kind) => {
-                        Bytes::from(format!("event: {}\r\ndata: {}\r\n\r\n", event.kind, event.data(heavy)))
-                    }
-                    Ok(Ok(_)) => continue,
-                    // Too far behind: what was missed cannot be told, so the reader has to begin anew.
-                    Ok(Err(RecvError::Lagged(events_missed))) => {
-                        tracing::warn!(events_missed, client = leaving.remote, "dropping a reader that is too slow");
-                        return None;
-                    }
-                    Ok(Err(RecvError::Closed)) => return None,
-                };
-                return Some((Ok::<_, Infallible>(frame), (receiver, leaving)));
-            }
-        }
+    tokio::spawn(pump(leaving, heard, events, wanted, request.client.cut.clone()));
+    let frames = stream::unfold(undelivered, move |mut undelivered| async move {
+        let frame = match timeout(HEARTBEAT, undelivered.recv()).await {
+            Err(_) => Bytes::from_static(b"\r\n"),
+            Ok(Some(event)) => Bytes::from(format!("event: {}\r\ndata: {}\r\n\r\n", event.kind, event.data(heavy))),
+            Ok(None) => return None,
+        };
+        Some((Ok::<_, Infallible>(frame), undelivered))
     });
     let response: Response = ([(CONTENT_TYPE, "text/event-stream;charset=UTF-8")], Body::from_stream(frames)).into_response();
     Ok(response)
+}
+
+/// Carries events to one reader. The body of an answer is not asked for more while its client does not read, so somebody else
+/// has to notice when it falls too far behind.
+async fn pump(
+    leaving: Leaving,
+    mut heard: broadcast::Receiver<Arc<Event>>,
+    events: mpsc::Sender<Arc<Event>>,
+    wanted: BTreeSet<String>,
+    cut: CancellationToken,
+) {
+    loop {
+        let event = tokio::select! {
+            () = leaving.engine.stop.cancelled() => return,
+            () = events.closed() => return,
+            event = heard.recv() => event,
+        };
+        let in_time = match event {
+            Ok(event) if wanted.is_empty() || wanted.contains(event.kind) => events.try_send(event).is_ok(),
+            Ok(_) => true,
+            Err(RecvError::Lagged(_)) => false,
+            Err(RecvError::Closed) => return,
+        };
+        if !in_time {
+            // What was missed cannot be told, so the reader has to begin anew.
+            tracing::warn!(client = leaving.remote, "dropping a reader of events that is too slow");
+            return cut.cancel();
+        }
+    }
 }

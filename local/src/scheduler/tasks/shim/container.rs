@@ -37,7 +37,7 @@ pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, container: &ContainerSpe
         Err(error) => Err(error),
     };
     if let Err(error) = docker.remove(&container.name).await {
-        eprintln!("cannot remove the container: {error}");
+        say!("cannot remove the container: {error}");
     }
     how.unwrap_or_else(|error| How::failed(&error.to_string()))
 }
@@ -84,7 +84,7 @@ async fn live(
         // Beside the wait: stopping lasts as long as the grace period, and may be overtaken by a kill.
         orders.spawn(async move {
             if let Err(error) = docker.order(Method::POST, &order, None).await {
-                eprintln!("{error}");
+                say!("{error}");
             }
         });
     };

@@ -4,6 +4,14 @@
 //! the task leaves behind becomes its child and is ended with the task. Signals: SIGTERM ends the task with its grace
 //! period, SIGUSR2 at once.
 
+/// Writes a line to the shim's own log. Unlike `eprintln!` it does not panic where the disk is full.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($part)*);
+    }};
+}
+
 mod container;
 mod ears;
 mod output;
@@ -22,21 +30,21 @@ use crate::scheduler::model::time::Timestamp;
 /// Returns 0 when the end of the task is recorded, whatever it was.
 pub fn task_shim_main(args: Vec<OsString>) -> ExitCode {
     let [folder] = args.as_slice() else {
-        eprintln!("usage: task-shim FOLDER");
+        say!("usage: task-shim FOLDER");
         return ExitCode::from(2);
     };
     let dir = TaskDir::at(PathBuf::from(folder));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => {
-            eprintln!("cannot start the runtime of the shim: {cause}");
+            say!("cannot start the runtime of the shim: {cause}");
             return ExitCode::from(4);
         }
     };
     match runtime.block_on(run(&dir)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
-            eprintln!("cannot run the task in `{}`: {cause}", dir.path().display());
+            say!("cannot run the task in `{}`: {cause}", dir.path().display());
             ExitCode::from(4)
         }
     }
@@ -67,7 +75,7 @@ struct Record<'a> {
 impl Record<'_> {
     fn write(&self) {
         if let Err(cause) = self.dir.write_state(&self.state) {
-            eprintln!("cannot write the state of the task: {cause}");
+            say!("cannot write the state of the task: {cause}");
         }
     }
 

@@ -32,8 +32,10 @@ impl Rotating {
             let room = usize::try_from(self.limit.saturating_sub(self.written)).unwrap_or(usize::MAX);
             let part = &chunk[..chunk.len().min(room.max(1))];
             if let Err(cause) = self.try_keep(part) {
+                if self.lost == 0 {
+                    say!("output is lost: {cause}");
+                }
                 self.lost += chunk.len() as u64;
-                eprintln!("output is lost: {cause}");
                 return;
             }
             chunk = &chunk[part.len()..];

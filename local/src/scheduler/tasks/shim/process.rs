@@ -37,7 +37,7 @@ pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, record: &mut Record<'_>)
         Err(cause) => return failed("cannot listen to signals", cause),
     };
     if let Err(cause) = nix::sys::prctl::set_child_subreaper(true) {
-        eprintln!("processes that the task leaves behind cannot be found: {cause}");
+        say!("processes that the task leaves behind cannot be found: {cause}");
     }
     let mut child = match start(dir, spec) {
         Ok(child) => child,
@@ -52,7 +52,7 @@ pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, record: &mut Record<'_>)
     group.clear(&mut ears).await;
     let rest = async { while copies.join_next().await.is_some() {} };
     if timeout(LAST_WORDS, rest).await.is_err() {
-        eprintln!("somebody outside the task's group still holds its output");
+        say!("somebody outside the task's group still holds its output");
     }
     match &spec.cgroup {
         Some(cgroup) => leave(cgroup, group.how()),
@@ -64,7 +64,7 @@ pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, record: &mut Record<'_>)
 fn leave(cgroup: &Path, how: How) -> How {
     let exhausted = memory::was_exhausted(cgroup) && how == How::Signaled(Signal::SIGKILL as i32);
     if let Err(cause) = fs::remove_dir(cgroup) {
-        eprintln!("cannot remove the control group: {cause}");
+        say!("cannot remove the control group: {cause}");
     }
     if exhausted { How::OutOfMemory } else { how }
 }
