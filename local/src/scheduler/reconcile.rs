@@ -208,3 +208,118 @@ impl Machine {
 fn matches_whole(pattern: &str, text: &str) -> bool {
     Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scheduler::model::app::{AppSpec, UpgradeStrategy, VersionInfo};
+
+    const OLD: Timestamp = Timestamp(1);
+    const NEW: Timestamp = Timestamp(2);
+
+    fn app(instances: u32, minimum: f64, maximum: f64) -> App {
+        let upgrade_strategy = UpgradeStrategy { minimum_health_capacity: minimum, maximum_over_capacity: maximum };
+        let info = VersionInfo { last_scaling_at: NEW, last_config_change_at: NEW };
+        let spec = AppSpec { upgrade_strategy, ..AppSpec::default() };
+        App { id: PathId::absolute("/a"), instances, spec, version: NEW, version_info: Some(info) }
+    }
+
+    fn task(nth: usize, version: Timestamp, state: TaskState) -> Task {
+        let app = App { version, version_info: None, ..app(1, 1.0, 1.0) };
+        Task {
+            id: format!("{}{nth}", if version == OLD { "old" } else { "new" }),
+            instance: String::new(),
+            incarnation: 1,
+            app: Arc::new(app),
+            state,
+            ports: Vec::new(),
+            staged_at: Timestamp(nth as i64),
+            started_at: None,
+            ready: true,
+            kill: None,
+            health: Vec::new(),
+            readiness: None,
+        }
+    }
+
+    /// A whole upgrade, step by step: each planned kill is carried out, each launched task runs one step later. Returns the
+    /// fewest that served and the most that existed.
+    fn upgrade(app: &App) -> (usize, usize) {
+        let mut tasks: Vec<Task> = (0..app.instances as usize).map(|nth| task(nth, OLD, TaskState::Running)).collect();
+        let (mut fewest, mut most) = (tasks.len(), tasks.len());
+        let mut next = tasks.len();
+        for _ in 0..1000 {
+            let plan = plan_replacing(app, &tasks.iter().collect::<Vec<_>>());
+            if plan == Plan::default() && tasks.iter().all(|task| task.state == TaskState::Running) {
+                assert_eq!(tasks.len(), app.instances as usize);
+                assert!(tasks.iter().all(|task| task.app.version == NEW), "the upgrade got stuck");
+                return (fewest, most);
+            }
+            tasks.retain(|task| !plan.kills.iter().any(|(id, _)| *id == task.id));
+            fewest = fewest.min(tasks.iter().filter(|task| task.is_serving()).count());
+            tasks.iter_mut().for_each(|task| task.state = TaskState::Running);
+            for _ in 0..plan.missing {
+                tasks.push(task(next, NEW, TaskState::Staging));
+                next += 1;
+            }
+            most = most.max(tasks.len());
+        }
+        panic!("the upgrade never ended");
+    }
+
+    #[test]
+    fn strategies() {
+        assert_eq!(upgrade(&app(4, 1.0, 1.0)), (4, 8), "all new, then the old ones go");
+        assert_eq!(upgrade(&app(4, 1.0, 0.0)), (4, 5), "one more, since nothing could happen otherwise");
+        assert_eq!(upgrade(&app(4, 0.0, 0.0)).0, 0, "all at once");
+        assert_eq!(upgrade(&app(4, 0.5, 0.0)), (2, 4), "halves");
+        assert_eq!(upgrade(&app(1, 1.0, 1.0)), (1, 2));
+        assert_eq!(upgrade(&app(3, 1.0, 0.34)), (3, 4));
+    }
+
+    proptest! {
+        #[test]
+        fn every_upgrade_ends_within_its_capacities(instances in 1_u32..20, minimum in 0.0..=1.0_f64, maximum in 0.0..=1.0_f64) {
+            let app = app(instances, minimum, maximum);
+            let (well_min, running_max) = capacities(&app);
+            let (fewest, most) = upgrade(&app);
+            prop_assert!(fewest >= well_min.min(instances as usize) && most <= running_max.max(instances as usize));
+        }
+    }
+
+    #[test]
+    fn ill_ones_go_first_and_surplus_by_age() {
+        let mut tasks: Vec<Task> = (0..3).map(|nth| task(nth, OLD, TaskState::Running)).collect();
+        tasks[2].state = TaskState::Staging;
+        let kills = plan_replacing(&app(3, 0.5, 0.0), &tasks.iter().collect::<Vec<_>>()).kills;
+        assert_eq!(kills, [], "two are well and two have to be");
+        let kills = plan_replacing(&app(2, 0.5, 0.0), &tasks.iter().collect::<Vec<_>>()).kills;
+        assert_eq!(kills, [("old2".to_owned(), KillReason::Outdated)]);
+        let keep = |selection| {
+            let mut app = app(1, 1.0, 1.0);
+            app.spec.kill_selection = selection;
+            plan_keeping(&app, &tasks.iter().collect::<Vec<_>>()).kills.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+        };
+        assert_eq!(keep(KillSelection::YoungestFirst), ["old2", "old1"]);
+        assert_eq!(keep(KillSelection::OldestFirst), ["old2", "old0"]);
+    }
+
+    #[test]
+    fn constraints() {
+        let machine = Machine { hostname: "box".into(), attributes: [("rack".to_owned(), "r1".to_owned())].into() };
+        let takes = |words: &[&str], here: usize| {
+            let mut app = app(1, 1.0, 1.0);
+            app.spec.constraints = vec![words.iter().map(|word| (*word).to_owned()).collect()];
+            machine.may_take(&app, here)
+        };
+        assert!(takes(&["hostname", "UNIQUE"], 0) && !takes(&["hostname", "UNIQUE"], 1));
+        assert!(takes(&["@hostname", "CLUSTER", "box"], 3) && !takes(&["hostname", "CLUSTER", "other"], 0));
+        assert!(takes(&["rack", "LIKE", "r[0-9]"], 0) && !takes(&["rack", "LIKE", "r"], 0));
+        assert!(takes(&["rack", "UNLIKE", "r"], 0) && !takes(&["rack", "UNLIKE", "r1"], 0));
+        assert!(takes(&["rack", "MAX_PER", "2"], 1) && !takes(&["rack", "MAX_PER", "2"], 2));
+        assert!(takes(&["rack", "IS", "r1"], 0) && !takes(&["rack", "IS", "r2"], 0));
+        assert!(takes(&["rack", "GROUP_BY"], 9) && !takes(&["nothing", "GROUP_BY"], 0) && takes(&["nothing", "UNLIKE", "x"], 0));
+    }
+}
