@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ocho_runtime::WorkFolder;
 use tempfile::TempDir;
@@ -63,7 +63,7 @@ fn is_place(path: &Path) -> bool {
 }
 
 /// A place without a lock file is being made just now, or is none of ours.
-fn is_abandoned(place: &PathBuf) -> bool {
+fn is_abandoned(place: &Path) -> bool {
     let lock = place.join(LOCK);
     let is_file = fs::symlink_metadata(&lock).is_ok_and(|data| data.is_file());
     is_file && File::open(lock).is_ok_and(|lock| lock.try_lock().is_ok())
