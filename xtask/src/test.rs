@@ -40,7 +40,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
 fn build(workspace: &Workspace) -> anyhow::Result<()> {
     tools::build_all(workspace)?;
     say::step("building the programs and the tests (the first time takes some minutes)");
-    let status = cargo::command(&workspace.root).arg("build").args(SELECTION).status().context("cannot run cargo")?;
+    // The tests of the embedded cluster start it as an example, alone.
+    let status =
+        cargo::command(&workspace.root).arg("build").args(SELECTION).arg("--examples").status().context("cannot run cargo")?;
     if !status.success() {
         bail!("the programs and the tests do not compile");
     }
