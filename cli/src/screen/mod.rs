@@ -2,14 +2,19 @@
 
 mod harmless;
 mod output;
+mod tables;
 
 use std::io::{self, IsTerminal, Write};
 
 use nu_ansi_term::{Color, Style};
+use terminal_size::{Width, terminal_size_of};
 
 use crate::blame::Failure;
 use harmless::Harmless;
 pub(crate) use output::{Output, Reader};
+
+/// Of a terminal that does not tell.
+const USUAL_COLUMNS: usize = 80;
 
 /// Where things are printed, and how.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +48,9 @@ impl Screen {
 
     /// What a run prints goes through here.
     pub(crate) fn output(self) -> Output {
-        Output::new(self.out_is_terminal, self.err_is_terminal, self.colour)
+        let columns =
+            self.out_is_terminal.then(|| terminal_size_of(io::stdout()).map_or(USUAL_COLUMNS, |(Width(width), _)| width.into()));
+        Output::new(columns, self.err_is_terminal, self.colour)
     }
 
     /// Prints a result and ends its line. Nothing if it is empty.

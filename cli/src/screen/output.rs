@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use super::harmless::Harmless;
+use super::tables::Tables;
 use crate::blame::Failure;
 
 /// Whether somebody still reads standard output.
@@ -20,10 +21,12 @@ pub(crate) struct Output {
     err: Channel,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Channel {
     /// Only a terminal needs one.
     filter: Option<Harmless>,
+    /// Only results on a terminal have any.
+    tables: Option<Tables>,
     /// The text so far ends within a line.
     within_line: bool,
     /// Anything was printed.
@@ -31,10 +34,16 @@ struct Channel {
 }
 
 impl Output {
-    pub(super) fn new(out_is_terminal: bool, err_is_terminal: bool, colour: bool) -> Self {
-        let channel =
-            |is_terminal: bool| Channel { filter: is_terminal.then(|| Harmless::new(colour)), within_line: false, used: false };
-        Self { out: channel(out_is_terminal), err: channel(err_is_terminal) }
+    /// For streams that are terminals or not; `columns` is the width of standard output if it is one.
+    pub(super) fn new(columns: Option<usize>, err_is_terminal: bool, colour: bool) -> Self {
+        let filter = |is_terminal: bool| is_terminal.then(|| Harmless::new(colour));
+        let out = Channel {
+            filter: filter(columns.is_some()),
+            tables: columns.map(|columns| Tables::new(columns, colour)),
+            ..Channel::default()
+        };
+        let err = Channel { filter: filter(err_is_terminal), ..Channel::default() };
+        Self { out, err }
     }
 
     /// Prints some standard output of the tool.
@@ -62,7 +71,10 @@ impl Output {
 
 impl Channel {
     fn take(&mut self, text: &str) -> String {
-        let shown = self.filter.as_mut().map_or_else(|| text.to_owned(), |filter| filter.push(text));
+        let mut shown = self.filter.as_mut().map_or_else(|| text.to_owned(), |filter| filter.push(text));
+        if let Some(tables) = &mut self.tables {
+            shown = tables.push(&shown);
+        }
         self.used |= !text.is_empty();
         if let Some(last) = text.chars().last() {
             self.within_line = last != '\n';
@@ -72,6 +84,9 @@ impl Channel {
 
     fn end(&mut self) -> String {
         let mut shown = self.filter.as_mut().map(Harmless::finish).unwrap_or_default();
+        if let Some(tables) = &mut self.tables {
+            shown = tables.push(&shown) + &tables.finish();
+        }
         if std::mem::take(&mut self.within_line) {
             shown.push('\n');
         }

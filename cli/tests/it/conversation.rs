@@ -15,6 +15,7 @@ fn tools(received: &Received) -> Answer {
         "grep --help" => Answer::ok("usage: grep\n\noptional arguments:\n  -h, --help  show this\n  -j, --json  print JSON"),
         "bad" => Answer::failed("unknown command"),
         "broken" => Answer::raw(500, ""),
+        "table" => Answer::ok("pod  |  process  |  state   \n     |           |          \na    |  running  |  follower\n\nend"),
         "paint" => Answer::ok("\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}"),
         line => Answer::ok(&format!("<{line}>")),
     }
@@ -180,6 +181,17 @@ fn a_terminal_shows_colours_but_no_other_sequences() {
     let mut plain = Terminal::start(&User::new().with("NO_COLOR", "1"), &["cli", &portal.host(), "paint"]);
     plain.ends_with(0);
     assert!(!plain.coloured().contains("\u{1b}[31m"), "{:?}", plain.coloured());
+}
+
+#[test]
+fn tables_fit_the_terminal_and_have_colours() {
+    let portal = Portal::start(tools);
+    let mut terminal = Terminal::start(&User::new(), &["cli", &portal.host(), "table"]);
+    let screen = terminal.ends_with(0);
+    assert_eq!(screen.trim_end(), "pod  |  process  |  state\n     |           |\na    |  running  |  follower\n\nend");
+    assert!(terminal.coloured().contains("\u{1b}[32mrunning"), "{:?}", terminal.coloured());
+    let piped = User::new().ocho(&["cli", &portal.host(), "table"]);
+    assert_eq!(piped.out, "pod  |  process  |  state   \n     |           |          \na    |  running  |  follower\n\nend\n");
 }
 
 #[test]
