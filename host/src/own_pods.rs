@@ -172,7 +172,8 @@ async fn control(axum::extract::Path(path): axum::extract::Path<HashMap<String, 
 
 async fn refused() -> Response {
     let why = "this pod is the host itself; stop it where it runs";
-    (StatusCode::NOT_ACCEPTABLE, Json(json!({"error": why}))).into_response()
+    // By the code the tools of another host know whom they met.
+    (StatusCode::NOT_ACCEPTABLE, Json(json!({"code": "host-pod", "error": why}))).into_response()
 }
 
 /// The pods' control ports, except for the host's own pods, which it answers for itself.

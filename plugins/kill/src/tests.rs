@@ -135,3 +135,11 @@ fn a_pattern_passes_the_host_itself_by() {
     let end = kill(web().pod(portal()), "marathon.* --force");
     assert!(end.out.ends_with("failed to kill -> the cluster is either invalid or empty\n"), "{}", end.out);
 }
+
+#[test]
+fn a_pattern_passes_another_host_by() {
+    let refusal = json!({"code": "host-pod", "error": "this pod is the host itself"});
+    let portal = Pod::new("marathon.portal", 3).says("control/kill", [Says::Http(406, refusal)]);
+    let end = kill(web().pod(portal), "* --force");
+    assert_eq!((end.out.as_str(), end.is_ok), ("100% success (-3 pods)\n", true));
+}

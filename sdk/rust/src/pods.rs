@@ -194,10 +194,16 @@ fn answers(pods: &[PodId], timeout: Duration, verb: &str, answers: Vec<wire::Ans
     pods.iter().zip(answers).map(read).collect()
 }
 
+/// Another host says of itself what this one says of its own pods.
+fn host_itself(body: &Value) -> Option<PodReply> {
+    let refusal = body.get("code").filter(|code| *code == "host-pod").and(body.get("error"))?;
+    Some(PodReply::IsHost(refusal.as_str()?.to_owned()))
+}
+
 fn reply(outcome: wire::Outcome, timeout: Duration) -> PodReply {
     match outcome {
         wire::Outcome::Replied(reply) => match serde_json::from_str(&reply.body) {
-            Ok(body) => PodReply::Answered { status: reply.status, body },
+            Ok(body) => host_itself(&body).unwrap_or(PodReply::Answered { status: reply.status, body }),
             Err(_) => PodReply::Garbled { status: reply.status },
         },
         wire::Outcome::TimedOut => PodReply::TimedOut { after: timeout },
