@@ -25,7 +25,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     for package in PACKAGES {
         cargo.args(["--package", package]);
     }
-    ensure!(cargo.status().context("cannot run cargo")?.success(), "the programs do not compile");
+    let status = cargo.status().context("cannot run cargo")?;
+    ensure!(status.success(), "the programs do not compile: cargo ended with {status}");
     say::step("measuring");
     let mut bench = Command::new(workspace.release("ocho-bench"));
     let status = bench.args(&args.name).current_dir(&workspace.root).status().context("cannot run ocho-bench")?;

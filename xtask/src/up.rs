@@ -54,7 +54,8 @@ fn build(workspace: &Workspace) -> anyhow::Result<()> {
     for program in PROGRAMS {
         cargo.args(["--package", program]);
     }
-    ensure!(cargo.status().context("cannot run cargo")?.success(), "the programs do not compile");
+    let status = cargo.status().context("cannot run cargo")?;
+    ensure!(status.success(), "the programs do not compile: cargo ended with {status}");
     Ok(())
 }
 
