@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-const EXIT_CODES: &str = "\
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  it worked
   1  the run failed, or the command cannot be sent as it is
@@ -16,7 +16,8 @@ Examples:
   ocho cli my-cluster                      talk to a host at a prompt
   ocho cli my-cluster grep '*web*'         run one command
   ocho cli my-cluster deploy web.yml -p 3  send a file with it
-  ocho init web                            begin a pod of your own";
+  ocho init web                            begin a pod of your own
+  ocho plugin new hello                    begin a tool of your own";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -71,6 +72,7 @@ pub(crate) enum Command {
     Run(RunArguments),
     Encrypt(EncryptArguments),
     Init(InitArguments),
+    Plugin(crate::plugin::PluginArguments),
     Version(VersionArguments),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  ocho completions bash > ~/.local/share/bash-completion/completions/ocho")]

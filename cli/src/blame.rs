@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::client::CallError;
 use crate::command::LineError;
 use crate::init::InitError;
+use crate::plugin::PluginError;
 use crate::target::TargetError;
 use crate::upload::UploadError;
 
@@ -40,6 +41,8 @@ pub(crate) enum Failure {
     Call(#[from] CallError),
     #[error(transparent)]
     Init(#[from] InitError),
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
     #[error("{what}")]
     Machine {
         what: &'static str,
@@ -54,6 +57,7 @@ impl Failure {
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Target(_) => Blame::Config,
+            Self::Plugin(error) => error.blame(),
             Self::Init(InitError::Write { .. }) => Blame::Host,
             Self::Line(_) | Self::Init(_) | Self::Cancelled => Blame::User,
             Self::Upload(UploadError::Spool(_)) | Self::Machine { .. } | Self::Call(CallError::Setup(_)) => Blame::Host,
@@ -64,7 +68,7 @@ impl Failure {
     }
 
     /// What the user can do about it.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&str> {
         Some(match self {
             Self::Target(TargetError::Missing) => "`ocho cli my-cluster ls`, or `export OCHOPOD_PROXY=my-cluster` once",
             Self::Target(TargetError::Syntax(_)) => "for instance `my-cluster`, `10.0.0.1:9000` or `[::1]:9000`",
@@ -87,6 +91,7 @@ impl Failure {
             Self::Call(CallError::Older { .. }) => {
                 "an older host: `--compat` before its name; else see whether this is the port of the portal (9000 if not given)"
             }
+            Self::Plugin(error) => return error.hint(),
             Self::Call(CallError::NotAPortal { .. }) => "see whether this is the port of the portal (9000 if not given)",
             _ => return None,
         })

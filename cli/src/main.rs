@@ -2,7 +2,7 @@
 //!
 //! `args` says what can be asked for, `cli` carries it out: `target` names the host, `command` the line, `upload` the files
 //! that go with it, `client` sends, `screen` shows, `blame` chooses the exit code. `prompt` is the conversation. `run` sends jobs to the servo.
-//! `encrypt`, `init` and `version` stand alone.
+//! `plugin` is for authors and for who manages plugins. `encrypt`, `init` and `version` stand alone.
 
 mod args;
 mod blame;
@@ -11,6 +11,7 @@ mod client;
 mod command;
 mod encrypt;
 mod init;
+mod plugin;
 mod prompt;
 mod run;
 mod runner;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments, screen),
         Command::Encrypt(arguments) => encrypt::run(&arguments, screen),
         Command::Init(arguments) => init::run(&arguments, screen),
+        Command::Plugin(arguments) => plugin::run(&arguments, screen),
         Command::Version(arguments) => version::run(&arguments, screen),
         Command::Completions { shell } => screen.result(&completions(shell)).map(|()| ExitCode::SUCCESS),
     };
