@@ -7,9 +7,6 @@ use anyhow::{Context, ensure};
 use crate::workspace::Workspace;
 use crate::{cargo, say, tools};
 
-/// What is measured, and what measures.
-const PACKAGES: [&str; 4] = ["ocho-host", "ocho", "ochopod", "ocho-tests"];
-
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Run only this one, such as `shell`; without it, all of them
@@ -20,13 +17,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     say::start();
     tools::build_all(workspace)?;
     say::step("building in release (the first time takes some minutes)");
-    let mut cargo = cargo::command(&workspace.root);
-    cargo.args(["build", "--release", "--bins"]);
-    for package in PACKAGES {
-        cargo.args(["--package", package]);
-    }
-    let status = cargo.status().context("cannot run cargo")?;
-    ensure!(status.success(), "the programs do not compile: cargo ended with {status}");
+    cargo::build_release(&workspace.root)?;
     say::step("measuring");
     let mut bench = Command::new(workspace.release("ocho-bench"));
     let status = bench.args(&args.name).current_dir(&workspace.root).status().context("cannot run ocho-bench")?;

@@ -4,6 +4,8 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::{Context, ensure};
+
 /// A cargo command in `root`, with the environment that the user's shell gave.
 pub(crate) fn command(root: &Path) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -14,6 +16,13 @@ pub(crate) fn command(root: &Path) -> Command {
         }
     }
     cargo
+}
+
+/// Builds all native programs in release. One selection for every chore: another one has other features, and compiles wasmtime anew.
+pub(crate) fn build_release(root: &Path) -> anyhow::Result<()> {
+    let status = command(root).args(["build", "--release", "--bins"]).status().context("cannot run cargo")?;
+    ensure!(status.success(), "the programs do not compile: cargo ended with {status}");
+    Ok(())
 }
 
 /// Whether `cargo run` set this variable for xtask. Some build scripts (ring's) watch these and would run again, and

@@ -1,8 +1,10 @@
-//! Chores of the project: `cargo xtask tools | up | test | bench`.
+//! Chores of the project: `cargo xtask tools | up | test | docs | bench`.
 
 mod bench;
 mod cargo;
 mod daemon;
+mod dist;
+mod docs;
 // The harness of the tests looks for the same; as a crate of its own it would be compiled for xtask too.
 #[path = "../../tests/src/leftovers.rs"]
 #[allow(unreachable_pub)]
@@ -37,8 +39,12 @@ enum Chore {
     Up(up::Args),
     /// Set up what the tests need and run them all
     Test(test::Args),
+    /// Write the pages of docs/reference anew, from the sources
+    Docs,
     /// Build in release and measure
     Bench(bench::Args),
+    /// Build the pod agent as one static program, and check that it is one and small
+    Dist,
 }
 
 fn main() -> ExitCode {
@@ -59,6 +65,8 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Tools => tools::build_all(&workspace),
         Chore::Up(args) => up::run(&workspace, &args),
         Chore::Test(args) => test::run(&workspace, &args),
+        Chore::Docs => docs::run(&workspace),
         Chore::Bench(args) => bench::run(&workspace, &args),
+        Chore::Dist => dist::run(&workspace),
     }
 }

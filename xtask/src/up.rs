@@ -14,9 +14,6 @@ use crate::daemon::Daemon;
 use crate::workspace::Workspace;
 use crate::{cargo, prerequisites, say, tools};
 
-/// What the release build makes here.
-const PROGRAMS: [&str; 4] = ["ocho-host", "ocho", "ochopod", "ocho-example-web"];
-
 /// How many pods the example has.
 const PODS: usize = 3;
 
@@ -49,14 +46,7 @@ fn build(workspace: &Workspace) -> anyhow::Result<()> {
     prerequisites::check_c_compiler()?;
     tools::build_tools(workspace)?;
     say::step("building ochod, ocho and ochopod in release (the first time takes some minutes)");
-    let mut cargo = cargo::command(&workspace.root);
-    cargo.args(["build", "--release", "--bins"]);
-    for program in PROGRAMS {
-        cargo.args(["--package", program]);
-    }
-    let status = cargo.status().context("cannot run cargo")?;
-    ensure!(status.success(), "the programs do not compile: cargo ended with {status}");
-    Ok(())
+    cargo::build_release(&workspace.root)
 }
 
 /// From here on a signal ends the prompt, not this program: somebody has to stop the daemon.
