@@ -20,7 +20,7 @@ pub(crate) fn command(root: &Path) -> Command {
 
 /// Builds all native programs in release. One selection for every chore: another one has other features, and compiles wasmtime anew.
 pub(crate) fn build_release(root: &Path) -> anyhow::Result<()> {
-    let status = command(root).args(["build", "--release", "--bins"]).status().context("cannot run cargo")?;
+    let status = command(root).args(["build", "--release", "--workspace", "--bins"]).status().context("cannot run cargo")?;
     ensure!(status.success(), "the programs do not compile: cargo ended with {status}");
     Ok(())
 }
