@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::cluster::{Cluster, Pods};
 use crate::command::program;
 use crate::description::Description;
-use crate::description::template::{Scene, TemplateError};
+use crate::description::template::{NETWORK, Scene, TemplateError};
 use crate::environment::Variables;
 use crate::hooks::HookError;
 use crate::hooks::described::fill_in_command;
@@ -38,7 +38,8 @@ impl From<TemplateError> for HookError {
 ///
 /// # Errors
 /// Where one uses something that no cluster has.
-pub fn outline(description: &Description, variables: Variables) -> Result<Outline, HookError> {
+pub fn outline(description: &Description, mut variables: Variables) -> Result<Outline, HookError> {
+    variables.entry(NETWORK.to_owned()).or_insert_with(|| "machine".to_owned());
     let depends_on = description.cluster.depends_on.iter().map(|entry| entry.get_ref().clone());
     let dependencies: Vec<String> = depends_on.collect();
     let scene = Scene::pretend(pretend_cluster(&dependencies, &description.numbers), Arc::new(variables));

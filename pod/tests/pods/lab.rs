@@ -1,20 +1,23 @@
 //! A place for experiments: a ZooKeeper, pods as programs, and pods inside the test.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use ocho_local::registry::RegistryConfig;
 use ocho_tests::command::Background;
-use ocho_tests::runtime::block_on;
+use ocho_tests::runtime::{Task, block_on, spawn};
 use ocho_tests::server::nobody;
 use ocho_tests::wait::{until, until_so};
 use ocho_tests::{RealZooKeeper, skip};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use zookeeper_client::Client;
 
 use crate::http::{self, Answer};
@@ -24,12 +27,29 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// A namespace of its own in a ZooKeeper that tests share.
 pub(crate) struct Lab {
-    zookeeper: Arc<RealZooKeeper>,
+    registry: Registry,
     namespace: String,
     folder: TempDir,
 }
 
+enum Registry {
+    Real(Arc<RealZooKeeper>),
+    Embedded {
+        address: SocketAddr,
+        // Ends with the lab.
+        _serving: Task,
+    },
+}
+
 impl Lab {
+    /// A lab with the registry that `ochod up` brings.
+    pub(crate) fn embedded() -> Self {
+        let config = RegistryConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let registry = block_on(ocho_local::registry::Registry::bind(config)).expect("the loopback has a free port");
+        let address = registry.local_addr();
+        Self::with(Registry::Embedded { address, _serving: spawn(registry.serve(CancellationToken::new())) })
+    }
+
     /// A lab for the test `name`; `None`, said aloud, where no ZooKeeper is installed.
     pub(crate) fn open(name: &str) -> Option<Self> {
         if !RealZooKeeper::is_installed() {
@@ -40,7 +60,7 @@ impl Lab {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         let zookeeper = shared.upgrade().unwrap_or_else(|| Arc::new(RealZooKeeper::start()));
         *shared = Arc::downgrade(&zookeeper);
-        Some(Self::with(zookeeper))
+        Some(Self::with(Registry::Real(zookeeper)))
     }
 
     /// A lab with a ZooKeeper of its own, that the test may stop.
@@ -49,21 +69,25 @@ impl Lab {
             skip(name, "no ZooKeeper: install Debian's package `zookeeper`");
             return None;
         }
-        Some(Self::with(Arc::new(RealZooKeeper::start())))
+        Some(Self::with(Registry::Real(Arc::new(RealZooKeeper::start()))))
     }
 
-    fn with(zookeeper: Arc<RealZooKeeper>) -> Self {
+    fn with(registry: Registry) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let namespace = format!("lab{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { zookeeper, namespace, folder: TempDir::with_prefix("ochopod-lab-").expect("a temporary folder can be made") }
+        Self { registry, namespace, folder: TempDir::with_prefix("ochopod-lab-").expect("a temporary folder can be made") }
     }
 
     pub(crate) fn zookeeper(&mut self) -> &mut RealZooKeeper {
-        Arc::get_mut(&mut self.zookeeper).expect("this lab has its own")
+        let Registry::Real(server) = &mut self.registry else { panic!("this lab has no ZooKeeper") };
+        Arc::get_mut(server).expect("this lab has its own")
     }
 
     pub(crate) fn address(&self) -> String {
-        self.zookeeper.address()
+        match &self.registry {
+            Registry::Real(server) => server.address(),
+            Registry::Embedded { address, .. } => address.to_string(),
+        }
     }
 
     /// `<namespace>.<cluster>`.
@@ -220,8 +244,18 @@ impl Pod {
         self.process.as_ref().expect("it runs").id()
     }
 
+    /// Its standard output, at least up to what its log says at this moment: a pipe takes its time.
     pub(crate) fn output(&self) -> String {
-        self.process.as_ref().map_or_else(String::new, Background::stdout)
+        let Some(process) = &self.process else { return String::new() };
+        let log = http::post(self.port, "/log").map(|answer| answer.json());
+        let last = log.as_ref().and_then(|log| log.as_array()?.last()?.as_str()?.split_once(" - "));
+        if let Some((_time, line)) = last {
+            let end = Instant::now() + Duration::from_secs(5);
+            while !process.stdout().contains(line) && Instant::now() < end {
+                std::thread::yield_now();
+            }
+        }
+        process.stdout()
     }
 
     /// The id of its sub-process, as the log tells it last.

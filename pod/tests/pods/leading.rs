@@ -50,6 +50,7 @@ fn v40_everybody_answers() {
     let key = body["key"].as_str().unwrap();
     assert_eq!((&body["pods"][key]["seq"], body["pods"].as_object().unwrap().len()), (&json!(7), 2));
     assert_eq!(body["dependencies"], json!({}));
+    pod.wait_for("state", "leader");
     assert_eq!((pod.starts(), pod.configurations()), (1, 2));
 }
 

@@ -212,6 +212,7 @@ fn b48_a_leader_waits_until_it_has_seen_its_dependencies() {
     let text = "[process]\ncommand = \"sleep 1000\"\n[cluster]\ndepends_on = [\"db\", \"d*\", \"/*.nothing\"]\n";
     let api = lab.described("api", text);
     until_so("a pod in the snapshot", SOON, || lab.snapshot("api").len() == 1);
+    api.wait_for("state", "leader");
     assert_eq!((api.starts(), api.configurations()), (1, 1));
 }
 

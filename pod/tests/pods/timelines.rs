@@ -254,3 +254,19 @@ fn t13_a_process_is_restarted_after_a_crash_with_the_same_configuration() {
     pod.wait_for("process", "running");
     assert_eq!((pod.count("INFO - configured pods="), pod.count("exit=SIGKILL")), (1, 1));
 }
+
+#[test]
+fn t14_the_embedded_registry_serves_pods_as_well() {
+    let lab = Lab::embedded();
+    let pods: Vec<Pod> = (0..3).map(|_| lab.described("web", &damped(3.0))).collect();
+    let (mut leader, others) = leader_first(pods);
+    settled(&lab, "web", 3, &[&leader, &others[0], &others[1]]);
+    assert_eq!(leader.configurations(), 1);
+    leader.kill_9();
+    until_so("the end of the session", SOON, || lab.children("web", "pods").len() == 2);
+    let (next, rest) = leader_first(others);
+    settled(&lab, "web", 2, &[&next, &rest[0]]);
+    assert_eq!((next.starts(), rest[0].starts()), (1, 1));
+    assert_eq!(next.stop().0, 0);
+    settled(&lab, "web", 1, &[&rest[0]]);
+}

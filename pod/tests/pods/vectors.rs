@@ -56,14 +56,15 @@ impl Hooks for Script {
         std::future::ready(Ok(metrics.as_object().cloned().unwrap_or_default())).boxed()
     }
 
-    /// Gives back what it gets; `"slow"` takes two seconds, `"boom"` fails.
-    fn signaled(&mut self, body: Value, _: Option<u32>) -> BoxFuture<'_, Result<Value, HookError>> {
+    /// Gives back what it gets; `"slow"` takes two seconds, `"boom"` fails, `"pid"` asks for the process's id.
+    fn signaled(&mut self, body: Value, pid: Option<u32>) -> BoxFuture<'_, Result<Value, HookError>> {
         async move {
             self.signals.fetch_add(1, Ordering::Relaxed);
             assert!(!self.panic_on_signal, "as wanted");
             match body.as_str() {
                 Some("slow") => tokio::time::sleep(Duration::from_secs(2)).await,
                 Some("boom") => return Err(HookError::new("boom")),
+                Some("pid") => return Ok(json!(pid)),
                 _ => {}
             }
             Ok(body)
@@ -148,6 +149,13 @@ impl Inside {
     fn info(&self) -> Value {
         self.post("/info").json()
     }
+
+    /// The id of the sub-process.
+    #[track_caller]
+    fn pid(&self) -> i32 {
+        let pid = self.send("/control/signal", None, "\"pid\"").json();
+        pid.as_i64().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_else(|| panic!("no process: {pid}"))
+    }
 }
 
 impl Drop for Inside {
@@ -212,9 +220,9 @@ fn v12_and_v13_seconds() {
 fn v14_to_v16_on_and_off() {
     let Some(lab) = Lab::open("v14_to_v16_on_and_off") else { return };
     let pod = Inside::running(&lab);
-    let first = pod.exec("shell pgrep -n -P $PPID sleep").json()["stdout"][0].clone();
+    let first = pod.pid();
     check(&pod.post("/control/on"), 200, "{}");
-    assert_eq!(pod.exec("shell pgrep -n -P $PPID sleep").json()["stdout"][0], first, "no restart");
+    assert_eq!(pod.pid(), first, "no restart");
     check(&pod.post("/control/off"), 200, "{}");
     check(&pod.post("/control/off"), 200, "{}");
     assert_eq!((pod.info()["process"].clone(), pod.info()["metrics"].clone()), (json!("stopped"), json!({})));
@@ -372,11 +380,11 @@ fn b18_nothing_waits_for_a_tick() {
 fn b50_a_process_that_ended_unnoticed_does_not_count_as_running() {
     let Some(lab) = Lab::open("b50_a_process_that_ended_unnoticed_does_not_count_as_running") else { return };
     let pod = Inside::running(&lab);
-    let pid: i32 = pod.exec("shell pgrep -n -P $PPID sleep").json()["stdout"][0].as_str().unwrap().parse().unwrap();
+    let pid = pod.pid();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     check(&pod.post("/control/on"), 200, "{}");
     pod.wait_for("process", "running");
-    let next: i32 = pod.exec("shell pgrep -n -P $PPID sleep").json()["stdout"][0].as_str().unwrap().parse().unwrap();
+    let next = pod.pid();
     assert!(next != pid && is_alive(next));
 }
 
