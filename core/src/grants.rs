@@ -60,6 +60,22 @@ impl Interface {
         }
     }
 
+    /// The functions that this host serves of it, as `wit/0.1` spells them.
+    #[must_use]
+    pub const fn functions(self) -> &'static [&'static str] {
+        match self {
+            Self::MarathonInspect => &["apps", "app", "versions", "version", "tasks", "deployments", "queue", "events"],
+            Self::MarathonOperate => {
+                &["create-app", "update-app", "restart-app", "delete-app", "kill-tasks", "cancel-deployment"]
+            }
+            Self::PodsRegistry => &["find", "changes"],
+            Self::PodsObserve => &["info", "log"],
+            Self::PodsSecrets => &["info"],
+            Self::PodsControl => &["on", "off", "kill", "signal", "reregister"],
+            Self::PodsExec | Self::ProxyShell | Self::ProxyShellBlocking => &["run"],
+        }
+    }
+
     /// Finds the interface that an import such as `ocho:pods/registry@0.1.0` means. Every 0.1.x is served.
     #[must_use]
     pub fn from_import(import: &str) -> Option<Self> {
@@ -133,6 +149,18 @@ impl Grants {
         Self(wanted.0.difference(&self.0).copied().collect())
     }
 
+    /// These and those.
+    #[must_use]
+    pub fn with(&self, more: &Self) -> Self {
+        Self(self.0.union(&more.0).copied().collect())
+    }
+
+    /// These without those.
+    #[must_use]
+    pub fn without(&self, fewer: &Self) -> Self {
+        fewer.missing(self)
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -185,5 +213,7 @@ mod tests {
     fn what_is_missing() {
         let wanted: Grants = [Interface::PodsRegistry, Interface::MarathonOperate].into_iter().collect();
         assert_eq!(Grants::observer().missing(&wanted).to_string(), "marathon/operate");
+        assert_eq!(Grants::observer().with(&wanted).to_string(), "marathon/operate, pods/registry, pods/observe");
+        assert_eq!(Grants::observer().without(&wanted).to_string(), "pods/observe");
     }
 }
