@@ -117,7 +117,7 @@ fn inspect(engine: &Engine, component: &Component) -> Inspection {
 }
 
 /// Interfaces with only types need no grant.
-fn is_types(import: &str) -> bool {
+pub(crate) fn is_types(import: &str) -> bool {
     ["ocho:pods/types@0.1.", "ocho:marathon/types@0.1.", "ocho:proxy/types@0.1."].iter().any(|types| import.starts_with(types))
 }
 
