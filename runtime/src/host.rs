@@ -297,3 +297,13 @@ pub trait Outgoing: Send + Sync {
     /// Whether a request to `host` may go to `address`, one of those that the name means now. Asked at every request.
     fn allows(&self, host: String, address: SocketAddr) -> BoxFuture<'_, bool>;
 }
+
+/// Time as a run on a stage sees it.
+pub trait Clock: Send + Sync {
+    /// Since the clock's own start; never goes back.
+    fn now(&self) -> Duration;
+    /// Since 1970, in UTC.
+    fn time_of_day(&self) -> Duration;
+    /// Waits until `now` is this moment or later.
+    fn wait_until(&self, moment: Duration) -> BoxFuture<'static, ()>;
+}

@@ -7,7 +7,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime_wasi::{p2, p3};
 
 use crate::state::RunState;
-use crate::{Engine, Grants, Interface, links};
+use crate::{Engine, Grants, Interface, links, stage};
 
 /// Why a file is no plugin, or not with these grants.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum PluginError {
         "exports no `wasi:cli/run`; a plugin is a WASI command (in Rust: `fn main()`, or `wasip3::cli::command::export!`) for WASI 0.2 or 0.3"
     )]
     NotACommand,
+    /// A component that is no model of a pod.
+    #[error("exports no `ocho:model/hooks`; a model is a component for the world `ocho:model/model`")]
+    NotAModel,
     /// It asks for things that this host does not have.
     #[error("imports what this host does not have: {0}")]
     UnknownImports(String),
@@ -122,6 +125,11 @@ pub(crate) fn is_types(import: &str) -> bool {
 }
 
 impl Code {
+    /// The engine that compiled it, and what it compiled.
+    pub(crate) fn compiled(&self) -> (&Engine, &Component) {
+        (&self.engine, &self.component)
+    }
+
     /// What the component asks for.
     #[must_use]
     pub fn inspection(&self) -> &Inspection {
@@ -133,6 +141,22 @@ impl Code {
     /// # Errors
     /// Where it imports more, or something that nobody has.
     pub fn link(&self, grants: &Grants) -> Result<Plugin, PluginError> {
+        self.link_with(grants, |_| Ok(()))
+    }
+
+    /// Links it for runs on a stage ([`Plugin::run_on_stage`]).
+    ///
+    /// # Errors
+    /// As [`Code::link`].
+    pub fn link_for_stage(&self, grants: &Grants) -> Result<Plugin, PluginError> {
+        self.link_with(grants, stage::add_to_linker)
+    }
+
+    fn link_with(
+        &self,
+        grants: &Grants,
+        more: impl FnOnce(&mut Linker<RunState>) -> wasmtime::Result<()>,
+    ) -> Result<Plugin, PluginError> {
         let unknown: Vec<&str> = self.inspection.unknown.iter().map(String::as_str).collect();
         if !unknown.is_empty() {
             return Err(PluginError::UnknownImports(unknown.join(", ")));
@@ -141,7 +165,8 @@ impl Code {
         if !missing.is_empty() {
             return Err(PluginError::NotGranted(missing));
         }
-        let linker = self.linker().map_err(|error| PluginError::Link(format!("{error:#}")))?;
+        let mut linker = self.linker().map_err(|error| PluginError::Link(format!("{error:#}")))?;
+        more(&mut linker).map_err(|error| PluginError::Link(format!("{error:#}")))?;
         let instance = linker.instantiate_pre(&self.component).map_err(|error| PluginError::Link(format!("{error:#}")))?;
         let command = command(&instance)?;
         Ok(Plugin(Arc::new(Linked { engine: self.engine.clone(), command, uses_folder: self.inspection.uses_folder })))

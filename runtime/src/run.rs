@@ -9,9 +9,10 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
 
 use crate::fence::{Fenced, Limiter};
-use crate::host::{Caller, Outgoing, World};
+use crate::host::{Caller, Clock, Outgoing, World};
 use crate::outgoing::Requests;
 use crate::plugin::Command;
+use crate::stage::Stage;
 use crate::state::{Reach, RunState};
 use crate::{Channel, Limits, Output, Plugin, WorkFolder};
 
@@ -111,10 +112,19 @@ impl Plugin {
     ///
     /// All that was printed is in `request.output` when this returns; the output is closed.
     pub async fn run(&self, request: RunRequest) -> Ended {
+        self.run_with(request, None).await
+    }
+
+    /// Runs what was linked for a stage once, with the stage's time and chance.
+    pub async fn run_on_stage(&self, request: RunRequest, stage: Stage) -> Ended {
+        self.run_with(request, Some(stage)).await
+    }
+
+    async fn run_with(&self, request: RunRequest, stage: Option<Stage>) -> Ended {
         let started = Instant::now();
         let output = request.output.clone();
         let closed_at_the_end = Closing(&output);
-        let (reason, cpu) = match self.store(request) {
+        let (reason, cpu) = match self.store(request, stage) {
             Ok((store, limits)) => self.fenced(store, &limits, &output).await,
             Err(error) => (Reason::Failed(format!("{error:#}")), Duration::ZERO),
         };
@@ -122,17 +132,19 @@ impl Plugin {
         Ended { reason, cpu, elapsed: started.elapsed() }
     }
 
-    fn store(&self, request: RunRequest) -> wasmtime::Result<(Store<RunState>, Limits)> {
+    fn store(&self, request: RunRequest, stage: Option<Stage>) -> wasmtime::Result<(Store<RunState>, Limits)> {
+        let wasi = wasi(&request, stage.as_ref())?;
         let limits = request.limits;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         let state = RunState {
-            wasi: wasi(&request.argv, &request.env, request.folder.as_ref(), &request.output)?,
+            wasi,
             table,
             http: WasiHttpCtx::new(),
             http_hooks: Requests::new(request.outgoing),
             limiter: Limiter::new(&limits),
             reach: Arc::new(Reach { world: request.world, caller: request.caller, folder: request.folder }),
+            stage,
         };
         let mut store = Store::new(self.linked().engine.wasmtime(), state);
         store.limiter(|state| &mut state.limiter);
@@ -146,11 +158,12 @@ impl Plugin {
     async fn fenced(&self, mut store: Store<RunState>, limits: &Limits, output: &Output) -> (Reason, Duration) {
         let _ticking = self.linked().engine.ticking();
         let reach = store.data().reach.clone();
+        let clock = store.data().stage.as_ref().map(|stage| stage.clock.clone());
         let mut guest = Fenced::new(call(&self.linked().command, &mut store), limits, output);
         let reason = tokio::select! {
             biased;
             ended = &mut guest => ended,
-            () = tokio::time::sleep(limits.wall) => Err(Reason::OverTime(limits.wall)),
+            () = wall(limits.wall, clock) => Err(Reason::OverTime(limits.wall)),
             () = folder_is_full(reach.folder.as_ref(), limits) =>
                 Err(Reason::OverFolder { bytes: limits.folder_bytes, entries: limits.folder_entries }),
         };
@@ -174,11 +187,15 @@ impl Drop for Closing<'_> {
 }
 
 /// No sockets, no names, no folder but `.`, no input: that is what a fresh context has.
-fn wasi(argv: &[String], env: &[(String, String)], folder: Option<&WorkFolder>, output: &Output) -> wasmtime::Result<WasiCtx> {
+fn wasi(request: &RunRequest, stage: Option<&Stage>) -> wasmtime::Result<WasiCtx> {
     let mut wasi = WasiCtxBuilder::new();
-    wasi.args(argv).envs(env).stdout(output.pipe(Channel::Out)).stderr(output.pipe(Channel::Err));
+    wasi.args(&request.argv).envs(&request.env);
+    wasi.stdout(request.output.pipe(Channel::Out)).stderr(request.output.pipe(Channel::Err));
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).max_random_size(1 << 20);
-    if let Some(folder) = folder {
+    if let Some(stage) = stage {
+        stage.set(&mut wasi);
+    }
+    if let Some(folder) = &request.folder {
         wasi.preopened_dir(folder.path(), ".", FsPerms::ReadWrite)?;
     }
     Ok(wasi.build())
@@ -199,6 +216,14 @@ async fn call(command: &Command, store: &mut Store<RunState>) -> wasmtime::Resul
     }
 }
 
+/// The end of the time that a run has.
+async fn wall(limit: Duration, clock: Option<Arc<dyn Clock>>) {
+    match clock {
+        Some(clock) => clock.wait_until(clock.now().saturating_add(limit)).await,
+        None => tokio::time::sleep(limit).await,
+    }
+}
+
 async fn folder_is_full(folder: Option<&WorkFolder>, limits: &Limits) {
     let Some(folder) = folder else { return std::future::pending().await };
     loop {
@@ -210,7 +235,7 @@ async fn folder_is_full(folder: Option<&WorkFolder>, limits: &Limits) {
     }
 }
 
-fn failure(error: &wasmtime::Error, limiter: &Limiter, limits: &Limits, output: &Output) -> Reason {
+pub(crate) fn failure(error: &wasmtime::Error, limiter: &Limiter, limits: &Limits, output: &Output) -> Reason {
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Reason::Exited(u8::try_from(exit.0).unwrap_or(1));
     }

@@ -10,6 +10,7 @@ use crate::WorkFolder;
 use crate::fence::Limiter;
 use crate::host::{Caller, World};
 use crate::outgoing::Requests;
+use crate::stage::Stage;
 
 /// Data of a run's store.
 pub(crate) struct RunState {
@@ -19,6 +20,7 @@ pub(crate) struct RunState {
     pub(crate) http_hooks: Requests,
     pub(crate) limiter: Limiter,
     pub(crate) reach: Arc<Reach>,
+    pub(crate) stage: Option<Stage>,
 }
 
 /// What the granted interfaces need to know of the run.
