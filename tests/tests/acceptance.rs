@@ -216,3 +216,20 @@ fn a_session_with_curl_on_a_real_zookeeper() {
     scheduler.process.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(scheduler.process.wait(Duration::from_secs(30)).code, 0);
 }
+
+#[test]
+fn an_image_that_dies_at_once_leaves_no_application() {
+    if !has_programs("an_image_that_dies_at_once_leaves_no_application") {
+        return;
+    }
+    let host = TestHost::up().token(TOKEN).image("web", "#!/bin/sh\nexit 3\n").start();
+    let terminal = Terminal::at(&host);
+    let (ok, out) = terminal.ask("deploy web.yml -p 2 -t 5", &["-F", "web.yml=@web.yml"]);
+    let expected = "0% success (+0 pods)\nweb.yml : failed to deploy -> 0/2 pods came up within 5 s: the last task failed: Command exited with status 3";
+    assert_eq!((ok, out.trim_end()), (false, expected));
+    let apps = format!("http://{}/v2/apps", host.address("marathon"));
+    wait::until_so("the application is gone", Duration::from_secs(30), || {
+        http::request("GET", &apps, &[]).json()["apps"].as_array().is_some_and(Vec::is_empty)
+    });
+    let _ = host.stop();
+}

@@ -109,7 +109,8 @@ async fn give_up(application: &Application, pods: Pods, wanted: u32, terms: Term
     if !pods.up.is_empty() && !terms.rolls_back {
         return Item { done: pods.up, why: Some(Failure::new(why)), ..Item::default() };
     }
-    if let Err(error) = marathon::delete_app(&application.id).await {
+    // It is the deployment of this very application that did not come to an end.
+    if let Err(error) = marathon::abandon_app(&application.id).await {
         why = format!("{why}; application deletion failed {error}");
     }
     Item { why: Some(Failure::new(why)), ..Item::default() }

@@ -92,6 +92,16 @@ pub async fn delete_app(app: &str) -> Result<(), MarathonError> {
     Ok(())
 }
 
+/// Deletes an app that a deployment of the caller's own still holds, with that deployment.
+///
+/// # Errors
+/// Where Marathon refuses or does not answer.
+pub async fn abandon_app(app: &str) -> Result<(), MarathonError> {
+    crate::debug(format_args!("-> DELETE /v2/apps/{app}?force=true"));
+    host::operate::delete_app(app.to_owned(), true).await?;
+    Ok(())
+}
+
 /// Ends tasks for good: their app shrinks by as many.
 ///
 /// # Errors

@@ -200,9 +200,10 @@ pub(crate) mod operate {
         })
     }
 
-    pub(crate) async fn delete_app(id: String, _force: bool) -> Result<Deployment, Error> {
+    pub(crate) async fn delete_app(id: String, force: bool) -> Result<Deployment, Error> {
         with(|cluster| {
-            cluster.hear(format!("DELETE /v2/apps/{id}"))?;
+            let forced = if force { "?force=true" } else { "" };
+            cluster.hear(format!("DELETE /v2/apps/{id}{forced}"))?;
             cluster.known(&id)?;
             cluster.apps.remove(&id);
             cluster.end_tasks(|pod| pod.application.as_deref() == Some(id.as_str()));
