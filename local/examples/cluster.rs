@@ -1,7 +1,7 @@
 //! The embedded cluster on its own: registry and scheduler, for tests and for trying things out.
 //!
 //! `cluster [cluster] [--data DIR] [--marathon ADDR:PORT] [--zookeeper ADDR:PORT] [--images DIR] [--heavy-events]
-//! [--marathon-credentials USER:PASSWORD] [--docker SOCKET] [--kill-grace-ms N] [--output-bytes N]` takes the options of `ochod cluster` and prints one line when it is ready; `cluster task-shim FOLDER` is the parent of a task.
+//! [--marathon-credentials USER:PASSWORD] [--docker SOCKET] [--kill-grace-ms N] [--output-bytes N] [--fetch-bytes N] [--fetch-within-ms N]` takes the options of `ochod cluster` and prints one line when it is ready; `cluster task-shim FOLDER` is the parent of a task.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -53,6 +53,8 @@ async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
             "--zookeeper" => zookeeper = text.to_owned(),
             "--marathon-credentials" => config.http_credentials = Some(text.to_owned()),
             "--output-bytes" => config.output_bytes = text.parse()?,
+            "--fetch-bytes" => config.fetch_bytes = text.parse()?,
+            "--fetch-within-ms" => config.fetch_within = Duration::from_millis(text.parse()?),
             "--kill-grace-ms" => config.kill_grace = Duration::from_millis(text.parse()?),
             _ => bail!("`{name}` is not an option"),
         }

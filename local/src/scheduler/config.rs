@@ -45,6 +45,10 @@ pub struct SchedulerConfig {
     pub stop_grace: Duration,
     /// The size at which captured output is put aside; two files are kept for each stream of a task.
     pub output_bytes: u64,
+    /// What the files that an application names may take on disk, for one task, unpacked.
+    pub fetch_bytes: u64,
+    /// How long bringing them may take.
+    pub fetch_within: Duration,
     /// How many folders of ended tasks are kept, altogether.
     pub sandboxes_kept: usize,
 }
@@ -70,6 +74,8 @@ impl SchedulerConfig {
             kill_grace: Duration::from_secs(3),
             stop_grace: Duration::from_secs(10),
             output_bytes: 4 << 20,
+            fetch_bytes: 2 << 30,
+            fetch_within: Duration::from_secs(600),
             sandboxes_kept: 100,
         }
     }

@@ -57,6 +57,7 @@ pub(crate) struct Engine {
     pub(crate) launch_permits: Semaphore,
     pub(crate) probes: super::health::Probes,
     pub(crate) cgroups: Option<Cgroups>,
+    pub(crate) levels: super::http::logging::Levels,
     pub(crate) stop: CancellationToken,
     machine: Machine,
     inner: Mutex<Inner>,
@@ -78,6 +79,7 @@ impl Engine {
             launch_permits: Semaphore::new(LAUNCHES_AT_ONCE),
             probes: super::health::Probes::new(),
             cgroups: Cgroups::probe(),
+            levels: super::http::logging::Levels::default(),
             stop: CancellationToken::new(),
             machine,
             inner: Mutex::new(Inner { state, store }),
@@ -231,11 +233,15 @@ impl Engine {
     }
 
     fn choose_ports(&self, state: &mut State, now: Timestamp) {
+        let launches = state.take_launches();
+        if launches.is_empty() {
+            return;
+        }
         let mut held: BTreeMap<u16, String> = BTreeMap::new();
         for task in state.tasks() {
             held.extend(task.ports.iter().map(|port| (*port, task.id.clone())));
         }
-        for task in state.take_launches() {
+        for task in launches {
             match ports::choose(&task.app.ports(), &self.config.task_ports, &held) {
                 Ok(ports) => {
                     held.extend(ports.iter().map(|port| (*port, task.id.clone())));

@@ -284,20 +284,14 @@ fn write_deployment(tx: &Transaction<'_>, id: &str, deployment: Option<&Deployme
 }
 
 fn part_of(root: &Root, deployment: &Deployment) -> Root {
-    let affected = deployment.affected();
-    let apps = root.apps.iter().filter(|(id, _)| affected.contains(id)).map(|(id, app)| (id.clone(), app.clone()));
+    let apps = deployment.affected().filter_map(|id| Some((id.clone(), root.apps.get(id)?.clone())));
     Root { apps: apps.collect(), groups: root.groups.clone() }
 }
 
 impl From<DeploymentRow> for Deployment {
     fn from(row: DeploymentRow) -> Self {
-        Self {
-            id: row.id,
-            version: row.version,
-            original: Arc::new(row.original),
-            target: Arc::new(row.target),
-            steps: row.steps,
-            current: row.current,
-        }
+        let mut deployment = Self::new(row.id, row.version, Arc::new(row.original), Arc::new(row.target), row.steps);
+        deployment.current = row.current;
+        deployment
     }
 }

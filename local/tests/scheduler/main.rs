@@ -5,6 +5,7 @@ mod crash;
 mod deployments;
 mod docker;
 mod doors;
+mod fetch;
 mod shapes;
 mod stream;
 mod tasks;

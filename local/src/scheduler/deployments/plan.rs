@@ -1,6 +1,6 @@
 //! A deployment: the steps from one tree to another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -47,12 +47,26 @@ pub(crate) struct Deployment {
     pub(crate) steps: Vec<Step>,
     /// The step under way, counted from 1; 0 before the first.
     pub(crate) current: usize,
+    /// The last word of the steps on each application: in which step, counted from 1, and what it does. Every look at an
+    /// application asks for it, and a group of a thousand makes thousands of actions.
+    turns: Arc<BTreeMap<PathId, (usize, ActionKind)>>,
 }
 
 impl Deployment {
+    /// A deployment whose first step has not begun.
+    pub(crate) fn new(id: String, version: Timestamp, original: Arc<Root>, target: Arc<Root>, steps: Vec<Step>) -> Self {
+        let turns = Arc::new(turns(&steps));
+        Self { id, version, original, target, steps, current: 0, turns }
+    }
+
     /// Applications that some action names, without repetition.
-    pub(crate) fn affected(&self) -> BTreeSet<&PathId> {
-        self.steps.iter().flat_map(|step| &step.actions).map(|action| &action.app).collect()
+    pub(crate) fn affected(&self) -> impl Iterator<Item = &PathId> {
+        self.turns.keys()
+    }
+
+    /// Whether some action names an application.
+    pub(crate) fn affects(&self, app: &PathId) -> bool {
+        self.turns.contains_key(app)
     }
 
     /// The actions of the step under way.
@@ -62,23 +76,20 @@ impl Deployment {
 
     /// What this deployment does with an application now, when it has to do with it at all.
     pub(crate) fn stance(&self, app: &PathId) -> Option<Stance> {
-        let turn = |kind: Option<ActionKind>| {
-            self.steps.iter().position(|step| {
-                step.actions.iter().any(|action| action.app == *app && kind.is_none_or(|kind| kind == action.kind))
-            })
-        };
-        // Starting launches nothing by itself; what counts is the last word on the application.
-        let last = [ActionKind::Scale, ActionKind::Restart, ActionKind::Stop]
-            .into_iter()
-            .find_map(|kind| turn(Some(kind)).map(|at| (at + 1, kind)))
-            .or_else(|| turn(None).map(|at| (at + 1, ActionKind::Start)))?;
-        Some(match last {
-            (at, _) if at > self.current => Stance::Waiting,
-            (at, ActionKind::Restart) if at == self.current => Stance::Restarting,
-            (at, _) if at == self.current => Stance::Scaling,
+        let (at, kind) = *self.turns.get(app)?;
+        Some(match kind {
+            _ if at > self.current => Stance::Waiting,
+            ActionKind::Restart if at == self.current => Stance::Restarting,
+            _ if at == self.current => Stance::Scaling,
             _ => Stance::Done,
         })
     }
+}
+
+/// Starting launches nothing by itself, so what comes later for the same application counts.
+fn turns(steps: &[Step]) -> BTreeMap<PathId, (usize, ActionKind)> {
+    let actions = steps.iter().enumerate().flat_map(|(nth, step)| step.actions.iter().map(move |action| (nth + 1, action)));
+    actions.map(|(at, action)| (action.app.clone(), (at, action.kind))).collect()
 }
 
 /// How a deployment looks at one application.
@@ -171,14 +182,7 @@ mod tests {
     fn stances_follow_the_steps() {
         let (before, after) = (tree(&[app("/db", 1, 1, &[])]), tree(&[app("/db", 1, 2, &[]), app("/web", 1, 2, &["/db"])]));
         let steps = steps(&before, &after);
-        let mut deployment = Deployment {
-            id: "d".into(),
-            version: Timestamp(2),
-            original: Arc::new(before),
-            target: Arc::new(after),
-            steps,
-            current: 0,
-        };
+        let mut deployment = Deployment::new("d".into(), Timestamp(2), Arc::new(before), Arc::new(after), steps);
         let mut seen = Vec::new();
         for current in 0..=4 {
             deployment.current = current;

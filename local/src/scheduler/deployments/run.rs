@@ -21,8 +21,11 @@ const RUNNING_MAX: usize = 100;
 /// Why a change was not taken in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChangeError {
-    /// Running deployments touch the same applications.
-    #[error("locked by {0:?}")]
+    /// Running deployments touch the same applications. The text is the one that clients of the real thing know.
+    #[error(
+        "App is locked by one or more deployments. Override with the option '?force=true'. \
+         View details at '/v2/deployments/<DEPLOYMENT_ID>'."
+    )]
     Locked(Vec<String>),
     #[error("too many deployments are running ({RUNNING_MAX})")]
     TooMany,
@@ -65,8 +68,7 @@ impl State {
             self.emit(refused);
         })?;
         let target = Arc::new(target);
-        let deployment =
-            Deployment { id: uuid(), version, original: self.root.clone(), target: target.clone(), steps, current: 0 };
+        let deployment = Deployment::new(uuid(), version, self.root.clone(), target.clone(), steps);
         let accepted = Accepted { deployment: deployment.id.clone(), version };
         if *target != *self.root {
             self.install(target);
@@ -81,7 +83,7 @@ impl State {
         let locked: Vec<String> = self
             .deployments
             .iter()
-            .filter(|running| !running.affected().is_disjoint(&wanted))
+            .filter(|running| wanted.iter().any(|app| running.affects(app)))
             .map(|running| running.id.clone())
             .collect();
         if !locked.is_empty() && !force {

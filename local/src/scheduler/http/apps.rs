@@ -171,7 +171,8 @@ fn edit_of(state: &State, id: &PathId, update: &AppUpdate, partial: bool) -> Res
     let known = state.app(id);
     let text = update.id.as_deref().unwrap_or(id.as_str());
     let mut mistakes = if PathId::is_well_formed(id.as_str()) { rules::check_id(text, id) } else { vec![rules::bad_path()] };
-    if let Some(version) = &update.version {
+    // A whole definition may carry the version that it was read with; it says nothing then.
+    if let (Some(version), true, true) = (&update.version, partial, known.is_some()) {
         return roll_back(state, id, update, version);
     }
     mistakes.extend(rules::check_update(update));
@@ -194,7 +195,7 @@ fn with_service_ports(spec: AppSpec, known: Option<&App>) -> AppSpec {
 }
 
 fn roll_back(state: &State, id: &PathId, update: &AppUpdate, version: &str) -> Result<Edit, ApiError> {
-    if update.others > 0 {
+    if update.has_others {
         return Err(ApiError::invalid(vec![rules::version_alone()]));
     }
     let version: Timestamp = version.parse().map_err(|error| ApiError::unprocessable(format!("{error}")))?;

@@ -90,17 +90,17 @@ impl ApiError {
 
 impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
+        let message = error.to_string();
         match error {
             ChangeError::Locked(ids) => Self {
                 status: StatusCode::CONFLICT,
                 body: json!({
-                    "message": "App is locked by one or more deployments. Override with the option '?force=true'. \
-                                View details at '/v2/deployments/<DEPLOYMENT_ID>'.",
+                    "message": message,
                     "deployments": ids.iter().map(|id| json!({ "id": id })).collect::<Vec<_>>(),
                 }),
             },
-            ChangeError::TooMany => Self::new(StatusCode::FORBIDDEN, error.to_string()),
-            ChangeError::NoServicePort(_) => Self::unprocessable(error.to_string()),
+            ChangeError::TooMany => Self::new(StatusCode::FORBIDDEN, message),
+            ChangeError::NoServicePort(_) => Self::unprocessable(message),
         }
     }
 }

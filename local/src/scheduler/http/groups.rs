@@ -103,6 +103,16 @@ pub(crate) fn update(engine: &Arc<Engine>, request: &Request, id: &PathId) -> An
     Ok(done(&accepted))
 }
 
+/// `PUT /v2/groups/{id}/versions/{version}`, without a body: the group as it was then. Only clients know this form.
+pub(crate) fn go_back(engine: &Arc<Engine>, request: &Request, id: &PathId, version: &str) -> Answer {
+    let update = GroupUpdate::back_to(version);
+    let accepted = engine.change(|state| {
+        known(state, id)?;
+        change(engine, state, request, id, &update)
+    })?;
+    Ok(done(&accepted))
+}
+
 fn change(
     engine: &Engine,
     state: &mut State,

@@ -5,6 +5,8 @@ mod deployments;
 mod error;
 mod gate;
 mod groups;
+pub(crate) mod logging;
+mod packing;
 mod request;
 mod route;
 pub(crate) mod server;
@@ -66,7 +68,9 @@ async fn serve(
     Extension(client): Extension<Connection>,
     request: axum::extract::Request,
 ) -> Response {
+    let takes_gzip = packing::takes_gzip(request.headers());
     let mut response = match answer(&engine, client, request).await {
+        Ok(response) if takes_gzip => packing::pack(response).await,
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
@@ -137,12 +141,14 @@ fn dispatch(engine: &Arc<Engine>, request: &Request, route: &Route) -> Answer {
         ("GET", Route::Metrics) => system::metrics(engine),
         ("GET", Route::Prometheus) => system::prometheus(engine),
         ("GET", Route::Config) => system::config(engine),
-        ("GET", Route::Logging) => system::logging(),
+        ("GET", Route::Logging) => engine.levels.list(),
+        ("POST", Route::Logging) => engine.levels.set(request),
         ("GET", Route::Info) => system::info(engine),
         ("GET", Route::Leader) => system::leader(engine),
         ("DELETE", Route::Leader) => system::abdicate(),
         ("GET", Route::Plugins) => system::plugins(),
         (_, Route::PluginCall(id)) => system::no_plugin(id),
+        ("GET" | "POST" | "DELETE", Route::EventSubscriptions) => system::no_callbacks(),
         ("GET", Route::Events) => stream::open(engine, request),
         // Clients find out by HEAD whether pods are supported.
         ("GET", Route::Pods) if request.method == Method::HEAD => Ok(StatusCode::NOT_FOUND.into_response()),
@@ -183,6 +189,7 @@ fn dispatch(engine: &Arc<Engine>, request: &Request, route: &Route) -> Answer {
         ("GET", Route::GroupApps(id)) => groups::apps(engine, request, id),
         ("GET", Route::GroupVersions(id)) => groups::versions(engine, id),
         ("GET", Route::GroupVersion(id, version)) => groups::version(engine, id, version),
+        ("PUT", Route::GroupVersion(id, version)) => groups::go_back(engine, request, id, version),
         ("OPTIONS", _) => Ok(([(ALLOW, "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE")], StatusCode::OK).into_response()),
         _ => Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")),
     }

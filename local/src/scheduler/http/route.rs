@@ -19,6 +19,7 @@ pub(crate) enum Route {
     Events,
     Plugins,
     PluginCall(String),
+    EventSubscriptions,
     Pods,
     PodsStatus,
     Pod(String),
@@ -65,11 +66,16 @@ impl Route {
             ["v2", "info"] => Some(Self::Info),
             ["v2", "leader"] => Some(Self::Leader),
             ["v2", "events"] => Some(Self::Events),
+            ["v2", "eventSubscriptions"] => Some(Self::EventSubscriptions),
             ["v2", "plugins"] => Some(Self::Plugins),
             ["v2", "plugins", id, ..] => Some(Self::PluginCall((*id).to_owned())),
             ["v2", "pods"] => Some(Self::Pods),
             ["v2", "pods", "::status"] => Some(Self::PodsStatus),
-            ["v2", "pods", id @ ..] => Some(Self::Pod(format!("/{}", id.join("/")))),
+            // What stands behind the id asks for a part of the pod: `::status`, `::versions`.
+            ["v2", "pods", id @ ..] => {
+                let id = id.join("/");
+                Some(Self::Pod(format!("/{}", id.split_once("::").map_or(id.as_str(), |(id, _)| id))))
+            }
             ["v2", "tasks"] => Some(Self::Tasks),
             ["v2", "tasks", "delete"] => Some(Self::TasksDelete),
             ["v2", "deployments"] => Some(Self::Deployments),
@@ -147,6 +153,7 @@ mod tests {
         check(get(), "/v2/groups/versions", Some(Route::GroupVersions(id("/"))));
         check(get(), "/v2/groups/a/b/apps", Some(Route::GroupApps(id("/a/b"))));
         check(Method::DELETE, "/v2/queue/a/b/delay", Some(Route::QueueDelay(id("/a/b"))));
+        check(get(), "/v2/pods/a/b::versions/x", Some(Route::Pod("/a/b".into())));
         check(get(), "/v2/nothing", None);
         check(get(), "/v2/apps/%ff", None);
     }

@@ -190,7 +190,9 @@ pub(crate) fn config(engine: &Arc<Engine>) -> Answer {
     Ok(Json(shown).into_response())
 }
 
-/// `GET /logging`: levels are set where the host is started.
-pub(crate) fn logging() -> Answer {
-    Ok(Json(json!({ "ROOT": "INFO" })).into_response())
+/// `/v2/eventSubscriptions`, from before there was a stream: answered as by one that was started without it.
+pub(crate) fn no_callbacks() -> Answer {
+    Err(ApiError::bad_request(
+        "http event callback system is not running on this Marathon instance. Follow the event stream at /v2/events instead.",
+    ))
 }

@@ -4,6 +4,7 @@ pub(crate) mod adopt;
 pub(crate) mod container;
 pub(crate) mod docker;
 pub(crate) mod env;
+pub(crate) mod fetch;
 pub(crate) mod handle;
 pub(crate) mod image;
 pub(crate) mod memory;

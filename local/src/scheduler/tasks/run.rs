@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use super::container;
 use super::docker::Docker;
 use super::env::{Place, of_task};
+use super::fetch::FetchLimits;
 use super::handle::Shim;
 use super::image::{self, LocalImage};
 use super::memory::{self, Watched};
@@ -83,9 +84,11 @@ async fn spec_of(engine: &Arc<Engine>, task: &Task, dir: &TaskDir) -> Result<Tas
         user: task.app.spec.user.clone(),
         grace_ms: match task.app.spec.task_kill_grace_period_seconds {
             Some(seconds) => u64::from(seconds) * 1000,
-            None => u64::try_from(config.kill_grace.as_millis()).unwrap_or(u64::MAX),
+            None => millis(config.kill_grace),
         },
         output_bytes: config.output_bytes,
+        fetch: task.app.spec.fetch.clone(),
+        fetch_limits: FetchLimits { bytes: config.fetch_bytes, within_ms: millis(config.fetch_within) },
         cgroup: None,
         container: None,
     };
@@ -114,6 +117,10 @@ async fn spec_of(engine: &Arc<Engine>, task: &Task, dir: &TaskDir) -> Result<Tas
         }
         socket => Err(image::missing(image, config.images.as_deref(), socket.as_deref())),
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Puts a process into a control group, where there are any.

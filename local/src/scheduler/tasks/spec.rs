@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::fetch::FetchLimits;
+use crate::scheduler::model::app::Fetch;
 use crate::scheduler::model::time::Timestamp;
 
 /// The state file has this size from the start.
@@ -37,6 +39,11 @@ pub(crate) struct TaskSpec {
     pub(crate) grace_ms: u64,
     /// The size at which a file of captured output is put aside. Two are kept for each stream.
     pub(crate) output_bytes: u64,
+    /// Files to bring before the start, and what that may cost.
+    #[serde(default)]
+    pub(crate) fetch: Vec<Fetch>,
+    #[serde(default)]
+    pub(crate) fetch_limits: FetchLimits,
     /// A control group to run in.
     pub(crate) cgroup: Option<PathBuf>,
     /// Run as a container of this engine instead of a process.
@@ -119,10 +126,19 @@ impl TaskDir {
         fs::DirBuilder::new().recursive(true).mode(0o755).create(self.sandbox())
     }
 
-    /// Lets another user reach the sandbox, and owns it to them.
+    /// Lets another user reach the sandbox, and owns it to them, with what was brought into it.
     pub(crate) fn open_to(&self, uid: u32, gid: u32) -> io::Result<()> {
         fs::set_permissions(&self.0, std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
-        std::os::unix::fs::chown(self.sandbox(), Some(uid), Some(gid))
+        let mut open = vec![self.sandbox()];
+        while let Some(path) = open.pop() {
+            std::os::unix::fs::lchown(&path, Some(uid), Some(gid))?;
+            if path.symlink_metadata()?.is_dir() {
+                for entry in fs::read_dir(&path)? {
+                    open.push(entry?.path());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes what to run, and makes room for what becomes of it.

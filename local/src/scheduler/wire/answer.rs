@@ -1,7 +1,5 @@
 //! Answers: applications, tasks, groups, deployments and the queue as clients read them.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 
 use crate::scheduler::deployments::plan::Deployment;
@@ -269,7 +267,7 @@ fn tree(root: &Root, id: &PathId, embed: GroupEmbed, show: &dyn Fn(&App) -> Valu
 
 /// A deployment under way.
 pub(crate) fn deployment(state: &State, deployment: &Deployment) -> Value {
-    let affected: BTreeSet<&PathId> = deployment.affected();
+    let affected: Vec<&PathId> = deployment.affected().collect();
     let current: Vec<Value> = deployment
         .current_actions()
         .iter()

@@ -36,6 +36,11 @@ pub(crate) fn only_top_level() -> Mistake {
 }
 
 impl GroupUpdate {
+    /// The update that only names a version to go back to.
+    pub(crate) fn back_to(version: &str) -> Self {
+        Self { version: Some(version.to_owned()), ..Self::default() }
+    }
+
     /// Reads a body.
     pub(crate) fn read(at: &At<'_>, id_needed: bool) -> Option<Self> {
         Self::read_at(at, id_needed, 0)
@@ -81,6 +86,7 @@ impl GroupUpdate {
     }
 
     fn apply_at(&self, root: &mut Root, id: &PathId, now: Timestamp, path: &str, wrong: &mut Vec<Mistake>) {
+        let services: Option<Vec<Arc<App>>> = root.groups.contains_key(id).then(|| root.apps_below(id).cloned().collect());
         root.make_group(id, now);
         if let Some(apps) = &self.apps {
             apply_apps(root, id, apps, now, path, wrong);
@@ -96,7 +102,17 @@ impl GroupUpdate {
             if id.is_root() || !id.parent().is_root() {
                 wrong.push(only_top_level());
             }
-            group.enforce_role = Some(enforce);
+            let changes = group.enforce_role.unwrap_or(false) != enforce;
+            let stayed = services.is_none_or(|before| {
+                let now: Vec<&Arc<App>> = root.apps_below(id).collect();
+                before.len() == now.len() && before.iter().zip(now).all(|(before, now)| Arc::ptr_eq(before, now))
+            });
+            if changes && !stayed {
+                wrong.push(Mistake::new("/enforceRole", "enforceRole cannot be updated together with a change of services"));
+            }
+            if let Some(group) = root.groups.get_mut(id) {
+                group.enforce_role = Some(enforce);
+            }
         }
     }
 

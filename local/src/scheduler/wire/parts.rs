@@ -92,8 +92,7 @@ fn volume(at: At<'_>) -> Option<Volume> {
         None => Some("RW".to_owned()),
     };
     let kind = if let Some(persistent) = m.get("persistent") {
-        persistent.object()?;
-        VolumeKind::Persistent { mode: mode(false)?, persistent: persistent.value().clone() }
+        VolumeKind::Persistent { mode: mode(false)?, persistent: persistent_volume(&persistent)? }
     } else if let Some(external) = m.get("external") {
         external.object()?;
         VolumeKind::External { mode: mode(false)?, external: external.value().clone() }
@@ -103,6 +102,18 @@ fn volume(at: At<'_>) -> Option<Volume> {
         VolumeKind::Host { host_path: m.need("hostPath")?.filled()?, mode: mode(true)? }
     };
     Some(Volume { container_path, kind })
+}
+
+/// Data that stays with an instance, with its type named.
+fn persistent_volume(at: &At<'_>) -> Option<serde_json::Value> {
+    let m = at.object()?;
+    let types = [("root", "root"), ("path", "path"), ("mount", "mount")];
+    let size = m.need("size").and_then(|at| at.number(0.0, f64::MAX));
+    let kind = or(&m, "type", "root", |at| at.word(&types));
+    let mut shown = at.value().clone();
+    size?;
+    shown["type"] = kind?.into();
+    Some(shown)
 }
 
 /// A mapping of a container's port, in the new place or the old one.

@@ -13,6 +13,48 @@ use crate::scheduler::model::id::PathId;
 /// The longest list of anything in one definition; more is a mistake or an attack.
 const LONGEST_LIST: usize = 4096;
 
+/// Members of an application that a body can change.
+const MEMBERS: [&str; 38] = [
+    "acceptedResourceRoles",
+    "args",
+    "backoffFactor",
+    "backoffSeconds",
+    "check",
+    "cmd",
+    "constraints",
+    "container",
+    "cpus",
+    "dependencies",
+    "disk",
+    "env",
+    "executor",
+    "executorResources",
+    "fetch",
+    "gpus",
+    "healthChecks",
+    "instances",
+    "ipAddress",
+    "killSelection",
+    "labels",
+    "maxLaunchDelaySeconds",
+    "mem",
+    "networks",
+    "portDefinitions",
+    "ports",
+    "readinessChecks",
+    "requirePorts",
+    "residency",
+    "resourceLimits",
+    "role",
+    "secrets",
+    "taskKillGracePeriodSeconds",
+    "tty",
+    "unreachableStrategy",
+    "upgradeStrategy",
+    "uris",
+    "user",
+];
+
 /// What a body says about an application. Members that it does not name are `None`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AppUpdate {
@@ -55,8 +97,8 @@ pub(crate) struct AppUpdate {
     pub(crate) resource_limits: Option<Value>,
     pub(crate) tty: Option<bool>,
     pub(crate) legacy: Legacy,
-    /// How many members besides `id` and `version` the body has, known or not.
-    pub(crate) others: usize,
+    /// Whether the body has members besides `id` and `version`. Those that nobody knows do not count.
+    pub(crate) has_others: bool,
 }
 
 /// Whether the body has to name the application.
@@ -76,7 +118,7 @@ impl AppUpdate {
         let mut update = Self {
             id: read_id(m, rule),
             version: m.get("version").and_then(|at| at.string()),
-            others: m.keys().filter(|key| !matches!(*key, "id" | "version")).count(),
+            has_others: m.keys().any(|key| MEMBERS.contains(&key)),
             ..Self::default()
         };
         update.read_process(m);

@@ -9,9 +9,9 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::Record;
 use super::ears::{Ears, Heard};
 use super::output::Rotating;
-use super::{Record, failed};
 use crate::scheduler::tasks::docker::{Docker, DockerError, quoted};
 use crate::scheduler::tasks::spec::{ContainerSpec, How, TaskDir, TaskSpec};
 
@@ -19,11 +19,13 @@ use crate::scheduler::tasks::spec::{ContainerSpec, How, TaskDir, TaskSpec};
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs the container to its end and removes it.
-pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, container: &ContainerSpec, record: &mut Record<'_>) -> How {
-    let mut ears = match Ears::open() {
-        Ok(ears) => ears,
-        Err(cause) => return failed("cannot listen to signals", cause),
-    };
+pub(super) async fn run(
+    dir: &TaskDir,
+    spec: &TaskSpec,
+    container: &ContainerSpec,
+    ears: &mut Ears,
+    record: &mut Record<'_>,
+) -> How {
     let docker = Docker::at(&container.socket);
     let started = tokio::select! {
         started = start(&docker, container) => started,
@@ -32,7 +34,7 @@ pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, container: &ContainerSpe
     let how = match started {
         Ok(()) => {
             record.started(None);
-            live(&docker, dir, spec, container, &mut ears).await
+            live(&docker, dir, spec, container, ears).await
         }
         Err(error) => Err(error),
     };

@@ -22,7 +22,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::spec::{Ended, How, ShimState, TaskDir};
+use self::ears::Ears;
+use super::fetch;
+use super::spec::{Ended, How, ShimState, TaskDir, TaskSpec};
 use crate::scheduler::model::time::Timestamp;
 
 /// Runs one task to its end. The one argument is the task's folder.
@@ -57,13 +59,30 @@ async fn run(dir: &TaskDir) -> std::io::Result<()> {
     let spec = dir.read_spec()?;
     let mut record = Record { dir, state: ShimState { shim: std::process::id().cast_signed(), ..ShimState::default() } };
     record.write();
-    let how = match &spec.container {
-        Some(container) => container::run(dir, &spec, container, &mut record).await,
-        None => process::run(dir, &spec, &mut record).await,
-    };
+    let how = carry_out(dir, &spec, &mut record).await;
     record.state.ended = Some(Ended { at: Timestamp::now(), how });
     record.write();
     Ok(())
+}
+
+async fn carry_out(dir: &TaskDir, spec: &TaskSpec, record: &mut Record<'_>) -> How {
+    let mut ears = match Ears::open() {
+        Ok(ears) => ears,
+        Err(cause) => return failed("cannot listen to signals", cause),
+    };
+    if !spec.fetch.is_empty() {
+        let sandbox = dir.sandbox();
+        tokio::select! {
+            brought = fetch::bring(&sandbox, &spec.fetch, spec.fetch_limits) => if let Err(error) = brought {
+                return How::failed(&error.to_string());
+            },
+            () = ears.any_end() => return How::failed("the task was killed before it started"),
+        }
+    }
+    match &spec.container {
+        Some(container) => container::run(dir, spec, container, &mut ears, record).await,
+        None => process::run(dir, spec, &mut ears, record).await,
+    }
 }
 
 /// The state of the task, on disk and told to whoever started the shim.

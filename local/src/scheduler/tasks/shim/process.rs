@@ -31,11 +31,7 @@ const VANISH: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs the task to its end and ends what it leaves behind.
-pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, record: &mut Record<'_>) -> How {
-    let mut ears = match Ears::open() {
-        Ok(ears) => ears,
-        Err(cause) => return failed("cannot listen to signals", cause),
-    };
+pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, ears: &mut Ears, record: &mut Record<'_>) -> How {
     if let Err(cause) = nix::sys::prctl::set_child_subreaper(true) {
         say!("processes that the task leaves behind cannot be found: {cause}");
     }
@@ -48,8 +44,8 @@ pub(super) async fn run(dir: &TaskDir, spec: &TaskSpec, record: &mut Record<'_>)
     let pid = child.id().cast_signed();
     record.started(Some(pid));
     let mut group = Group { leader: Pid::from_raw(pid), status: None, grace: Duration::from_millis(spec.grace_ms), until: None };
-    group.watch(&mut ears).await;
-    group.clear(&mut ears).await;
+    group.watch(ears).await;
+    group.clear(ears).await;
     let rest = async { while copies.join_next().await.is_some() {} };
     if timeout(LAST_WORDS, rest).await.is_err() {
         say!("somebody outside the task's group still holds its output");
