@@ -13,6 +13,7 @@ use ochopod::{Member, ZookeeperHosts};
 use tokio::net::TcpListener;
 
 use crate::auth::Auth;
+use crate::config::seeds::outer_port;
 use crate::config::{ConfigError, HostArgs};
 use crate::console;
 use crate::journal::Journal;
@@ -41,8 +42,9 @@ pub(super) struct Faces {
 impl Faces {
     pub(super) async fn bind(args: &HostArgs) -> Result<Self, ConfigError> {
         let (portal, servo) = (bind("--portal", args.portal).await?, bind("--servo", args.servo).await?);
-        let control = async |face: SocketAddr| bind("a control port", SocketAddr::new(face.ip(), 0)).await;
-        Ok(Self { portal, servo, controls: [control(args.portal).await?, control(args.servo).await?] })
+        let portal_control = bind("--portal-control", SocketAddr::new(args.portal.ip(), args.portal_control)).await?;
+        let servo_control = bind("--servo-control", SocketAddr::new(args.servo.ip(), args.servo_control)).await?;
+        Ok(Self { portal, servo, controls: [portal_control, servo_control] })
     }
 }
 
@@ -67,7 +69,7 @@ pub(super) struct Host {
 
 /// The systems that a host works with.
 pub(super) struct Systems<'a> {
-    pub(super) masters: Vec<String>,
+    pub(super) marathon: MarathonConfig,
     pub(super) zookeeper: &'a str,
     pub(super) journal: Journal,
     pub(super) data: Option<&'a Path>,
@@ -82,7 +84,7 @@ impl Host {
         })?;
         let limits =
             DefaultLimits { cpu: args.cpu_limit, wall: args.wall_limit, memory_bytes: (args.memory_limit as usize) << 20 };
-        let tools = ToolStore::new(engine.clone(), limits, args.grant.clone());
+        let tools = ToolStore::new(engine.clone(), limits, args.grants());
         load_builtin(&tools);
         let tools_folder = args.tools.as_deref().map(|folder| ToolsFolder::watch(tools.clone(), folder)).transpose()?;
         let registry = Arc::new(ZooKeeperRegistry::new(ZooKeeperConfig::new(systems.zookeeper))?);
@@ -90,9 +92,10 @@ impl Host {
         let own_pods = own_pods(args, [token.as_ref(), Some(&servo_token)], &faces, systems.zookeeper)?;
         let own = own_pods.iter().map(|(pod, _)| pod.clone()).collect();
         let pods = Arc::new(OwnPods::new(own, Arc::new(PodClient::new(registry.clone(), FanOut::default()))));
-        let marathon = MarathonClient::new(MarathonConfig::new(systems.masters)).context("the Marathon client cannot start")?;
+        let marathon = MarathonClient::new(systems.marathon).context("the Marathon client cannot start")?;
         let runs = Runs::new(tools, systems.journal, args.runs, registry.clone(), pods, Arc::new(marathon));
-        let callback = SocketAddr::new(advertised(args, &faces.servo, systems.zookeeper), faces.servo.local_addr()?.port());
+        let servo_port = outer_port(faces.servo.local_addr()?.port());
+        let callback = SocketAddr::new(advertised(args, &faces.servo, systems.zookeeper), servo_port);
         let jobs = Jobs::new(JobsConfig {
             runs: runs.clone(),
             engine,
@@ -134,8 +137,8 @@ fn own_pods(
         anyhow::Ok(OwnPod::new(&OwnPodConfig {
             name,
             ip: advertised(args, face, zookeeper),
-            face: (number, face.local_addr()?.port()),
-            control: control.local_addr()?.port(),
+            face: (number, outer_port(face.local_addr()?.port())),
+            control: outer_port(control.local_addr()?.port()),
             zookeeper: &hosts,
             token: token.cloned(),
             publish_token: args.publish_token,

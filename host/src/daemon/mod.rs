@@ -5,6 +5,7 @@ mod host;
 mod life;
 
 use crate::config::{ClusterArgs, ServeArgs, UpArgs};
+use crate::marathon::MarathonConfig;
 
 use cluster::Cluster;
 use host::{Faces, Host, Systems, open_journal};
@@ -22,7 +23,8 @@ pub async fn up(args: UpArgs) -> anyhow::Result<()> {
     let (marathon, zookeeper) = (cluster.scheduler.local_addr(), cluster.zookeeper.clone());
     let journal = open_journal(args.data.as_deref())?;
     let master = master_address(marathon, args.cluster.marathon_credentials.as_deref());
-    let systems = Systems { masters: vec![master], zookeeper: &zookeeper, journal, data: args.data.as_deref() };
+    let config = MarathonConfig::new([master]);
+    let systems = Systems { marathon: config, zookeeper: &zookeeper, journal, data: args.data.as_deref() };
     let host = Host::new(&args.host, token, faces, systems)?;
     let mut life = Life::new();
     let served = life.spawn_cluster(cluster);
@@ -49,11 +51,12 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     args.host.check(token.as_ref())?;
     let journal = open_journal(args.data.as_deref())?;
     let faces = Faces::bind(&args.host).await?;
-    let marathon = args.marathon.join(",");
-    let systems = Systems { masters: args.marathon, zookeeper: &args.zookeeper, journal, data: args.data.as_deref() };
+    let (config, zookeeper) = (args.marathon_config(), args.zookeeper.to_string());
+    let marathon = config.shown();
+    let systems = Systems { marathon: config, zookeeper: &zookeeper, journal, data: args.data.as_deref() };
     let host = Host::new(&args.host, token, faces, systems)?;
     let mut life = Life::new();
-    life.spawn_host(host, &[("marathon", &marathon), ("zookeeper", &args.zookeeper)])?;
+    life.spawn_host(host, &[("marathon", &marathon), ("zookeeper", &zookeeper)])?;
     life.last(tokio::task::JoinSet::new()).await;
     Ok(())
 }
@@ -63,7 +66,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 /// # Errors
 /// A [`ConfigError`] where an option is wrong or a port is taken.
 pub async fn cluster(args: ClusterArgs) -> anyhow::Result<()> {
-    let cluster = Cluster::bind(&args.places, args.data.as_deref(), args.external_zookeeper).await?;
+    let external = args.external_zookeeper.map(|hosts| hosts.to_string());
+    let cluster = Cluster::bind(&args.places, args.data.as_deref(), external).await?;
     let mut life = Life::new();
     let ready = format!("ready marathon={} zookeeper={}", cluster.scheduler.local_addr(), cluster.zookeeper);
     let served = life.spawn_cluster(cluster);

@@ -88,10 +88,23 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Asks until one master answers, and reads the whole answer.
+    /// Asks until one master answers, and reads the whole answer. Where nobody did, and a name leads to others by now, these
+    /// are asked as well.
     pub(super) async fn whole(&self, call: &Call) -> Result<Reply, MarathonError> {
-        let mut waiting = Waiting::new(self, call);
+        match self.round(call).await? {
+            Ended::Answered(reply) => Ok(reply),
+            Ended::Nobody(_) if self.masters.changed().await => match self.round(call).await? {
+                Ended::Answered(reply) => Ok(reply),
+                Ended::Nobody(error) => Err(error),
+            },
+            Ended::Nobody(error) => Err(error),
+        }
+    }
+
+    async fn round(&self, call: &Call) -> Result<Ended, MarathonError> {
+        let mut waiting = Waiting::new(self, call).await?;
         while let Some((master, limit)) = waiting.next() {
+            let master = &master;
             let work = async {
                 let (response, url) = self.exchange(master, call).await?;
                 let reply = self.read(response).await?;
@@ -102,18 +115,19 @@ impl Caller {
                 Ok((reply, _)) if call.is_read() && is_no_json(&reply) => waiting.note(master, "it sent no JSON".to_owned()),
                 Ok((reply, url)) => {
                     self.masters.prefer(&url);
-                    return Ok(reply);
+                    return Ok(Ended::Answered(reply));
                 }
                 Err(failed) => waiting.take(master, failed)?,
             }
         }
-        waiting.give_up()
+        Ok(waiting.give_up().map_or_else(Ended::Nobody, Ended::Answered))
     }
 
     /// Asks until one master begins a stream; gives it with the master's address.
     pub(super) async fn stream(&self, call: &Call) -> Result<(Response, String), MarathonError> {
-        let mut waiting = Waiting::new(self, call);
+        let mut waiting = Waiting::new(self, call).await?;
         while let Some((master, limit)) = waiting.next() {
+            let master = &master;
             match timeout(limit, self.exchange(master, call)).await.unwrap_or(Err(Failed::TimedOut)) {
                 Ok((response, url)) if response.status().is_success() && has_type(&response, call.accept) => {
                     self.masters.prefer(&url);
@@ -204,11 +218,18 @@ impl Caller {
     }
 }
 
+/// How a round of questions ended.
+enum Ended {
+    Answered(Reply),
+    /// No master had an answer, and none made a change.
+    Nobody(MarathonError),
+}
+
 /// The masters that were not asked yet, and what became of the others.
 struct Waiting<'a> {
     caller: &'a Caller,
     is_read: bool,
-    left: Vec<&'a Master>,
+    left: Vec<Master>,
     started: Instant,
     reasons: Vec<String>,
     timed_out: usize,
@@ -217,16 +238,16 @@ struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    fn new(caller: &'a Caller, call: &Call) -> Self {
-        let mut left: Vec<_> = caller.masters.in_order().collect();
+    async fn new(caller: &'a Caller, call: &Call) -> Result<Self, MarathonError> {
+        let mut left = caller.masters.in_order().await.map_err(MarathonError::Unreachable)?;
         left.reverse();
         let (reasons, started) = (Vec::new(), Instant::now());
-        Self { caller, is_read: call.is_read(), left, started, reasons, timed_out: 0, unavailable: None }
+        Ok(Self { caller, is_read: call.is_read(), left, started, reasons, timed_out: 0, unavailable: None })
     }
 
     /// The next master, and how long it may take. Reads share the time that is left, so that a master that hangs leaves some
     /// for the others; a change may use it up, since nobody else is asked once it is under way.
-    fn next(&mut self) -> Option<(&'a Master, Duration)> {
+    fn next(&mut self) -> Option<(Master, Duration)> {
         let left = self.caller.within.saturating_sub(self.started.elapsed());
         let share = if self.is_read { left.div_f64(self.left.len().max(1) as f64) } else { left };
         self.left.pop().map(|master| (master, share))

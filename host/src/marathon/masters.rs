@@ -1,17 +1,19 @@
 //! Where Marathon's masters are, and what they are told about us.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use reqwest::header::AUTHORIZATION;
 
 use super::MarathonConfigError;
+use super::discovery::Discovery;
 use crate::net::without_user;
 
 /// Port of a master whose address names none.
-const PORT: u16 = 8080;
+pub(super) const PORT: u16 = 8080;
 
 /// How we show who we are. Prints without its secrets.
 #[derive(Clone, PartialEq, Eq)]
@@ -83,6 +85,11 @@ impl Master {
         Some((Self { base }, credentials))
     }
 
+    /// The one at an address.
+    pub(super) fn at(address: SocketAddr) -> Option<Self> {
+        Self::parse(&format!("http://{address}")).map(|(master, _)| master)
+    }
+
     /// `host:port`, as people wrote it.
     pub(super) fn name(&self) -> String {
         let host = self.base.host_str().unwrap_or_default();
@@ -111,56 +118,78 @@ impl Master {
 /// All masters. It remembers the one that answered last.
 #[derive(Debug)]
 pub(super) struct Masters {
-    all: Vec<Master>,
-    preferred: AtomicUsize,
+    /// Those that were named. Where there are none, they are looked up.
+    named: Vec<Master>,
+    discovery: Option<Discovery>,
+    preferred: Mutex<Option<Master>>,
 }
 
 impl Masters {
     /// Reads addresses; an element may hold several, separated by commas. Gives credentials where an address has them.
-    pub(super) fn parse(texts: &[String]) -> Result<(Self, Option<Credentials>), MarathonConfigError> {
-        let (mut all, mut credentials) = (Vec::new(), None);
+    pub(super) fn parse(texts: &[String], name: Option<&str>) -> Result<(Self, Option<Credentials>), MarathonConfigError> {
+        let (mut named, mut credentials) = (Vec::new(), None);
         for text in texts {
             for address in text.split(',').map(str::trim).filter(|address| !address.is_empty()) {
                 // A password may have a comma: where there is one, nothing before the last `@` is shown.
                 let shown = if text.contains('@') { without_user(text) } else { address };
                 let (master, found) = Master::parse(address).ok_or_else(|| MarathonConfigError::Address(shown.to_owned()))?;
-                if !all.contains(&master) {
-                    all.push(master);
+                if !named.contains(&master) {
+                    named.push(master);
                 }
                 credentials = credentials.or(found);
             }
         }
-        if all.is_empty() {
+        let discovery = name.filter(|_| named.is_empty()).map(Discovery::new).transpose()?;
+        if named.is_empty() && discovery.is_none() {
             return Err(MarathonConfigError::NoMaster);
         }
-        Ok((Self { all, preferred: AtomicUsize::new(0) }, credentials))
+        Ok((Self { named, discovery, preferred: Mutex::new(None) }, credentials))
     }
 
     /// All of them, beginning with the one that answered last.
-    pub(super) fn in_order(&self) -> impl ExactSizeIterator<Item = &Master> {
-        let first = self.preferred.load(Ordering::Relaxed) % self.all.len();
-        let (behind, head) = self.all.split_at(first);
-        let order: Vec<&Master> = head.iter().chain(behind).collect();
-        order.into_iter()
+    pub(super) async fn in_order(&self) -> Result<Vec<Master>, String> {
+        let mut all = match &self.discovery {
+            Some(discovery) => discovery.masters().await?,
+            None => self.named.clone(),
+        };
+        let preferred = self.preferred.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let first = all.iter().position(|master| Some(master) == preferred.as_ref()).unwrap_or(0);
+        all.rotate_left(first);
+        Ok(all)
+    }
+
+    /// Whether others are there by now; asked after all failed.
+    pub(super) async fn changed(&self) -> bool {
+        match &self.discovery {
+            Some(discovery) => discovery.changed().await,
+            None => false,
+        }
+    }
+
+    fn known(&self) -> Vec<Master> {
+        self.discovery.as_ref().map_or_else(|| self.named.clone(), Discovery::known)
     }
 
     /// Remembers who answered. Somebody unknown, whom a redirect led to, is not remembered.
     pub(super) fn prefer(&self, answered: &Url) {
-        if let Some(nth) = self.all.iter().position(|master| master.serves(answered)) {
-            self.preferred.store(nth, Ordering::Relaxed);
+        if let Some(master) = self.known().into_iter().find(|master| master.serves(answered)) {
+            *self.preferred.lock().unwrap_or_else(PoisonError::into_inner) = Some(master);
         }
     }
 
     pub(super) fn include(&self, url: &Url) -> bool {
-        self.all.iter().any(|master| master.serves(url))
+        self.known().iter().any(|master| master.serves(url))
     }
 
     pub(super) fn any_https(&self) -> bool {
-        self.all.iter().any(Master::is_https)
+        self.named.iter().any(Master::is_https)
     }
 
     pub(super) fn names(&self) -> String {
-        self.all.iter().map(Master::name).collect::<Vec<_>>().join(",")
+        match &self.discovery {
+            Some(discovery) => discovery.name(),
+            None => self.named.iter().map(Master::name).collect::<Vec<_>>().join(","),
+        }
     }
 }
 
@@ -185,12 +214,12 @@ mod tests {
     use super::*;
 
     fn parse(texts: &[&str]) -> Result<(Masters, Option<Credentials>), MarathonConfigError> {
-        Masters::parse(&texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>())
+        Masters::parse(&texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>(), None)
     }
 
     fn urls(texts: &[&str]) -> Vec<String> {
         let (masters, _) = parse(texts).unwrap();
-        masters.in_order().map(|master| master.url("/v2/info", &[]).to_string()).collect()
+        masters.named.iter().map(|master| master.url("/v2/info", &[]).to_string()).collect()
     }
 
     #[test]
@@ -220,7 +249,7 @@ mod tests {
         let (masters, credentials) = parse(&["http://op:s3%40cret@h:1/x"]).unwrap();
         let user = Credentials::Basic { user: "op".to_owned(), password: "s3@cret".to_owned() };
         assert_eq!(credentials.as_ref(), Some(&user));
-        let shown = format!("{masters:?} {credentials:?} {} {}", masters.names(), masters.all[0].url("/a", &[]));
+        let shown = format!("{masters:?} {credentials:?} {} {}", masters.names(), masters.named[0].url("/a", &[]));
         assert!(!shown.contains("cret") && !shown.contains("op:"), "{shown}");
         for wrong in ["http://op:s3cret@h:x", "http://op:se,cret@h:1", "op:s3cret@h:1,b:x"] {
             let error = parse(&[wrong]).unwrap_err();
@@ -245,17 +274,17 @@ mod tests {
     fn parameters_are_escaped() {
         let (masters, _) = parse(&["h"]).unwrap();
         let query = [("label".to_owned(), "a in (b, c)&x=#".to_owned()), ("cmd".to_owned(), String::new())];
-        let url = masters.all[0].url("/v2/apps/a%2Fb", &query);
+        let url = masters.named[0].url("/v2/apps/a%2Fb", &query);
         assert_eq!(url.as_str(), "http://h:8080/v2/apps/a%2Fb?label=a+in+%28b%2C+c%29%26x%3D%23&cmd=");
     }
 
-    #[test]
-    fn the_one_that_answered_is_asked_first() {
+    #[tokio::test]
+    async fn the_one_that_answered_is_asked_first() {
         let (masters, _) = parse(&["a,b,c"]).unwrap();
-        let order = || masters.in_order().map(Master::name).collect::<Vec<_>>();
+        let order = async || masters.in_order().await.unwrap().iter().map(Master::name).collect::<Vec<_>>();
         masters.prefer(&Url::parse("http://b:8080/v2/apps?x").unwrap());
-        assert_eq!(order(), ["b:8080", "c:8080", "a:8080"]);
+        assert_eq!(order().await, ["b:8080", "c:8080", "a:8080"]);
         masters.prefer(&Url::parse("http://elsewhere:8080/").unwrap());
-        assert_eq!(order(), ["b:8080", "c:8080", "a:8080"]);
+        assert_eq!(order().await, ["b:8080", "c:8080", "a:8080"]);
     }
 }

@@ -1,9 +1,10 @@
 //! The client of Marathon.
 //!
-//! [`call`] asks one master after the other, [`masters`] says where they are, [`ids`] puts ids into paths, [`refusals`] reads
+//! [`call`] asks one master after the other, [`masters`] says where they are, [`discovery`] looks them up, [`ids`] puts ids into paths, [`refusals`] reads
 //! answers, [`events`] follows the event stream. App definitions are opaque JSON here.
 
 mod call;
+mod discovery;
 mod events;
 mod ids;
 mod masters;
@@ -36,6 +37,8 @@ use masters::Masters;
 pub struct MarathonConfig {
     /// Addresses: `[http[s]://][user:password@]host[:port][/path]`, several also in one text with commas between.
     pub masters: Vec<String>,
+    /// A name that leads to all masters, `<name>[:<port>]`; looked up where none is named above.
+    pub discovery: Option<String>,
     /// Goes before what an address holds.
     pub credentials: Option<Credentials>,
     /// Certificates (PEM) that alone vouch for masters with `https`. Without it the system's do.
@@ -57,6 +60,7 @@ impl MarathonConfig {
     pub fn new<T: Into<String>>(masters: impl IntoIterator<Item = T>) -> Self {
         Self {
             masters: masters.into_iter().map(Into::into).collect(),
+            discovery: None,
             credentials: None,
             ca_file: None,
             timeout: Duration::from_secs(10),
@@ -68,10 +72,19 @@ impl MarathonConfig {
     }
 }
 
+impl MarathonConfig {
+    /// The masters, or the name that leads to them, without credentials.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        // Credentials may have commas of their own, so nothing before the last `@` is shown.
+        let masters: Vec<&str> = self.masters.iter().map(|text| crate::net::without_user(text).trim()).collect();
+        if masters.is_empty() { self.discovery.clone().unwrap_or_default() } else { masters.join(",") }
+    }
+}
+
 impl fmt::Debug for MarathonConfig {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Credentials may have commas of their own, so nothing before the last `@` is shown.
-        let masters: Vec<&str> = self.masters.iter().map(|text| crate::net::without_user(text)).collect();
+        let masters = self.shown();
         out.debug_struct("MarathonConfig")
             .field("masters", &masters)
             .field("credentials", &self.credentials)
@@ -90,6 +103,9 @@ pub enum MarathonConfigError {
     /// An address that does not read as one.
     #[error("Marathon address `{0}` does not read as `[http[s]://]<host>[:<port>]`")]
     Address(String),
+    /// A name that cannot be looked up.
+    #[error("the name of Marathon's masters `{0}` does not read as `<name>[:<port>]`")]
+    Name(String),
     /// Credentials that no header can carry.
     #[error("the credentials for Marathon have characters that cannot be sent")]
     Credentials,
@@ -120,7 +136,7 @@ impl MarathonClient {
     /// # Errors
     /// Where an address, the credentials or the certificates are no good.
     pub fn new(config: MarathonConfig) -> Result<Self, MarathonConfigError> {
-        let (masters, in_address) = Masters::parse(&config.masters)?;
+        let (masters, in_address) = Masters::parse(&config.masters, config.discovery.as_deref())?;
         let credentials = config.credentials.or(in_address);
         if credentials.as_ref().is_some_and(|credentials| !credentials.can_be_sent()) {
             return Err(MarathonConfigError::Credentials);
