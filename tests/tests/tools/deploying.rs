@@ -1,0 +1,146 @@
+//! `deploy`: what it posts, what it waits for, and what becomes of a deployment that does not come up.
+
+use std::thread;
+use std::time::Duration;
+
+use ocho_tests::marathon::Answer;
+use ocho_tests::{PodScript, wait};
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+const REDIS: &str = r#"
+cluster: redis
+image: paugamo/redis:1.2
+ports: [6379, "5000 *", "9000 9001", "8125 udp", "8126 * UDP", "8127 18127 tcp"]
+settings: {a: 1, b: {c: [1, 2], d: "x"}}
+verbatim:
+  cpus: 0.5
+  mem: 256
+  instances: 77
+  env: {FOO: bar, ochopod_debug: "zzz"}
+  container:
+    volumes: [{containerPath: /data, hostPath: /data, mode: RW}]
+"#;
+const OVER: &str = "test.redis:\n  a: 2\n  b: {c: [3], e: hey}\n";
+
+/// The whole example, as it has to be posted, but for its id.
+fn example() -> Value {
+    let port = |container: u16, protocol: &str| json!({"containerPort": container, "protocol": protocol});
+    let fixed =
+        |container: u16, host: u16, protocol: &str| json!({"containerPort": container, "hostPort": host, "protocol": protocol});
+    let volume = |path: &str, mode: &str| json!({"containerPath": path, "hostPath": path, "mode": mode});
+    json!({
+        "instances": 2, "cpus": 0.5, "mem": 256,
+        "env": {
+            "FOO": "bar", "ochopod_cluster": "redis", "ochopod_debug": "false", "ochopod_namespace": "test", "ochopod_start": "true",
+            "pod": {"a": 2, "b": {"c": [1, 2, 3], "e": "hey", "d": "x"}},
+        },
+        "container": {
+            "type": "DOCKER",
+            "docker": {
+                "forcePullImage": true, "image": "paugamo/redis:3.0", "network": "BRIDGE",
+                "portMappings": [
+                    port(8080, "tcp"), port(6379, "tcp"), fixed(5000, 5000, "tcp"), fixed(9000, 9001, "tcp"), port(8125, "udp"),
+                    fixed(8126, 8126, "udp"), fixed(8127, 18127, "tcp"),
+                ],
+            },
+            "volumes": [volume("/data", "RW"), volume("/etc/mesos", "RO"), volume("/opt/mesosphere", "RO")],
+        },
+    })
+}
+
+/// Takes the id out, and reads the settings, whose text may have any order.
+fn comparable(mut app: Value) -> (String, Value) {
+    let id = app.as_object_mut().unwrap().remove("id").unwrap();
+    let settings: Value = serde_json::from_str(app["env"]["pod"].as_str().unwrap()).unwrap();
+    app["env"]["pod"] = settings;
+    (id.as_str().unwrap().trim_start_matches('/').to_owned(), app)
+}
+
+fn is_id(id: &str, start: &str) -> bool {
+    let form = regex::Regex::new(r"^-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d-[0-9a-f]{4}$").unwrap();
+    id.strip_prefix(start).is_some_and(|rest| form.is_match(rest))
+}
+
+#[test]
+fn the_whole_example_is_posted_and_its_pods_are_awaited() {
+    let mut world = World::with_app(json!({}), &[]);
+    let World { host, pods, marathon, .. } = &mut world;
+    let call = host.call("deploy redis.yml -n test -o over.yml -p 2 -r 3.0 -j").file("redis.yml", REDIS).file("over.yml", OVER);
+    let reply = thread::scope(|scope| {
+        let deploying = scope.spawn(|| call.send());
+        let posted = || marathon.requests().into_iter().find(|request| request.method == "POST").map(|request| request.body);
+        let (id, app) = comparable(wait::until("the post", Duration::from_secs(30), posted));
+        assert_eq!(app, example());
+        assert!(is_id(&id, "ochopod.test.redis"), "{id}");
+        pods.add("test.redis", 0, PodScript::running().of("ochopod.test.redis-old", "t"));
+        pods.add("test.redis", 1, PodScript::running().of(&id, "t1"));
+        pods.add("test.redis", 2, PodScript::running().process("stopped").of(&id, "t2"));
+        deploying.join().unwrap()
+    });
+    assert_eq!(reply.json(), json!({"redis.yml": {"ok": true, "up": [1, 2]}}));
+}
+
+#[test]
+fn the_smallest_definition() {
+    let world = World::with_app(json!({}), &[]);
+    let reply = world.host.call("deploy c.yml --dry-run -j").file("c.yml", "cluster: c\nimage: i\n").send();
+    let (id, app) = comparable(reply.json()["c.yml"]["app"].clone());
+    assert!(is_id(&id, "ochopod.marathon.c"), "{id}");
+    let volume = |path: &str| json!({"containerPath": path, "hostPath": path, "mode": "RO"});
+    let expected = json!({
+        "instances": 1,
+        "env": {"ochopod_cluster": "c", "ochopod_debug": "false", "ochopod_namespace": "marathon", "ochopod_start": "true", "pod": {}},
+        "container": {
+            "type": "DOCKER",
+            "docker": {
+                "forcePullImage": true, "image": "i", "network": "BRIDGE",
+                "portMappings": [{"containerPort": 8080, "protocol": "tcp"}],
+            },
+            "volumes": [volume("/etc/mesos"), volume("/opt/mesosphere")],
+        },
+    });
+    assert_eq!(app, expected);
+    assert!(world.asked().is_empty(), "{:?}", world.asked());
+}
+
+#[test]
+fn q02_an_app_of_which_nothing_comes_up_is_deleted() {
+    let world = World::with_app(json!({}), &[]);
+    let reply = world.host.call("deploy c.yml -t 5").file("c.yml", "cluster: c\nimage: i\n").send();
+    assert_eq!(reply.failure(), "0% success (+0 pods)\nc.yml : failed to deploy -> 0/1 pods came up within 5 s");
+    assert!(world.asked().last().unwrap().starts_with("DELETE /v2/apps/ochopod.marathon.c-"), "{:?}", world.asked());
+}
+
+#[test]
+fn what_marathon_refuses_is_told() {
+    let world = World::new(|_| Answer::Json(409, json!({"message": "An app with id [/x] already exists."})));
+    let reply = world.host.call("deploy c.yml -j").file("c.yml", "cluster: c\nimage: i\n").send();
+    let why = reply.json()["c.yml"]["why"].as_str().unwrap().to_owned();
+    assert_eq!((reply.ok, why.as_str()), (false, "submission failed (HTTP 409): An app with id [/x] already exists."));
+}
+
+#[test]
+fn mistakes_in_files_are_told_with_their_place() {
+    let world = World::with_app(json!({}), &[]);
+    for (text, why) in [
+        ("cluster: c\nimage: [\n", "invalid deploy.yml (line 3, column 1): "),
+        (
+            "cluster: c\nimage: i\nports:\n  - 8080:22\n",
+            "invalid deploy.yml (line 4, column 5): `8080:22` is a number to the base 60",
+        ),
+        ("cluster: c\nimage: i\nports: [\"8080\"]\n", "invalid port syntax (must be two integers separated by 1+ spaces"),
+        ("cluster: c\nimage: i\nsettings: {a: , b: {c: }}\n", "2 setting(s) missing ->\n\t - pod.a\n\t - pod.b.c"),
+        ("", "empty YAML input (user error ?)"),
+        ("image: i\n", "cluster identifier undefined (user error ?)"),
+        ("cluster: c\n", "docker image undefined (user error ?)"),
+        ("a: !!python/object/apply:os.system ['id']\n", "invalid deploy.yml (line 1, column 4): the tag "),
+    ] {
+        let said = world.host.call("deploy c.yml").file("c.yml", text).send().failure();
+        assert!(said.starts_with(&format!("0% success (+0 pods)\nc.yml : failed to deploy -> {why}")), "{text}: {said}");
+    }
+    let said = world.host.shell("deploy none.yml").failure();
+    assert!(said.starts_with("0% success (+0 pods)\nnone.yml : failed to deploy -> cannot read `none.yml`: "), "{said}");
+    assert!(world.asked().is_empty(), "{:?}", world.asked());
+}
