@@ -1,5 +1,6 @@
 //! Names of clusters, pods and tools. Each is read once, at the edge, and trusted afterwards.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -136,6 +137,13 @@ impl TryFrom<String> for ToolName {
 
     fn try_from(name: String) -> Result<Self, Self::Error> {
         name.parse()
+    }
+}
+
+/// So that maps of tools can be asked with any text.
+impl Borrow<str> for ToolName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -19,7 +19,8 @@ pub const CONTRACTS: [&str; 1] = ["0.1"];
 const TEXT_BYTES: usize = 4096;
 
 /// What a component is and asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ComponentReport {
     /// Its size.
     pub bytes: u64,

@@ -34,6 +34,9 @@ impl HostArgs {
                 }
             }
         }
+        if self.tool_args.lacks_keys() {
+            return Err(ConfigError::NoToolKeys);
+        }
         check_folder("--tools", self.tools.as_deref())
     }
 }

@@ -26,6 +26,9 @@ pub enum ConfigError {
         "{0} is not a loopback address and there is no token; set --token-file (or $OCHOD_TOKEN), or say --open to let everybody in"
     )]
     Open(SocketAddr),
+    /// Nothing could ever be installed.
+    #[error("--tool-signatures is `required` and there is no key to check them with; name one with --tool-keys NAME=KEY")]
+    NoToolKeys,
     /// The port is taken, or the address is not this machine's.
     #[error("cannot listen on {address} for {option}: {cause}")]
     Listen {

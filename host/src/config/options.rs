@@ -14,6 +14,7 @@ use super::sections::Sections;
 use super::seeds;
 use crate::marathon::{Credentials, MarathonConfig};
 use crate::servo::config::ServoArgs;
+use crate::tools::ToolArgs;
 
 /// Run operations tools as WebAssembly components
 #[derive(Debug, Parser)]
@@ -199,7 +200,7 @@ pub struct HostArgs {
     /// Folder of further tools, `<name>.wasm`; a new or changed file is picked up at once
     #[arg(long, value_name = "DIR", env = "OCHOD_TOOLS")]
     pub tools: Option<PathBuf>,
-    /// Grants of a tool in --tools, instead of pods/registry and pods/observe; several with `;` between
+    /// Grants of a tool in --tools, instead of --default-grants; `ocho plugin grant` and `revoke` go before it; several with `;` between
     #[arg(long, value_name = "TOOL=INTERFACE,...", env = "OCHOD_GRANT", value_delimiter = ';', value_parser = tool_grants)]
     pub grant: Vec<(ToolName, Grants)>,
     /// Runs at once, for each depth of runs that start runs
@@ -214,6 +215,9 @@ pub struct HostArgs {
     /// Memory of a run
     #[arg(long, value_name = "MIB", env = "OCHOD_MEMORY_LIMIT", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub memory_limit: u32,
+    /// Options of the tool store.
+    #[command(flatten)]
+    pub tool_args: ToolArgs,
     /// The servo's options.
     #[command(flatten)]
     pub servo_args: ServoArgs,

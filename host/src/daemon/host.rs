@@ -84,8 +84,9 @@ impl Host {
         })?;
         let limits =
             DefaultLimits { cpu: args.cpu_limit, wall: args.wall_limit, memory_bytes: (args.memory_limit as usize) << 20 };
-        let tools = ToolStore::new(engine.clone(), limits, args.grants());
-        load_builtin(&tools);
+        let config = args.tool_args.store_config(limits, args.grants());
+        let tools = ToolStore::open(engine.clone(), config, systems.data).context("the tool store cannot start")?;
+        load_tools(&tools);
         let tools_folder = args.tools.as_deref().map(|folder| ToolsFolder::watch(tools.clone(), folder)).transpose()?;
         let registry = Arc::new(ZooKeeperRegistry::new(ZooKeeperConfig::new(systems.zookeeper))?);
         let servo_token = args.servo_args.token(token.as_ref(), systems.data)?;
@@ -195,19 +196,16 @@ fn code_cache(folder: Option<&Path>) -> anyhow::Result<Option<CodeCache>> {
     }
 }
 
-fn load_builtin(tools: &ToolStore) {
+fn load_tools(tools: &ToolStore) {
     if BUILTIN.is_empty() {
         tracing::warn!("this ochod was built without the standard tools; build it with `cargo xtask`");
-        return;
     }
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    let done = std::sync::atomic::AtomicUsize::new(0);
     let started = std::time::Instant::now();
-    tools.load_builtin(at_once, |name| {
-        let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+    tools.load(at_once, |name, done, all| {
         // 250 ms: a warm start stays quiet, a cold one shows life before one wonders.
         if started.elapsed() > Duration::from_millis(250) {
-            eprintln!("compiled {name} ({done}/{})", BUILTIN.len());
+            eprintln!("compiled {name} ({done}/{all})");
         }
     });
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
@@ -21,8 +22,11 @@ pub struct ToolsFolder {
 /// What tells whether a file changed without reading it.
 type Stamp = (SystemTime, u64, u64);
 
-/// A file larger than this is no tool: 64 MiB, three times the largest Python component.
-const FILE_BYTES: u64 = 64 << 20;
+/// A tool's file and the signature beside it.
+type Stamps = (Stamp, Option<Stamp>);
+
+/// A signature file has four lines.
+const SIGNATURE_BYTES: u64 = 4096;
 
 /// An editor or a copy writes in several steps; the folder is read when it has been quiet for so long.
 const QUIET: Duration = Duration::from_millis(60);
@@ -67,7 +71,7 @@ impl ToolsFolder {
 struct Known {
     store: ToolStore,
     folder: PathBuf,
-    files: BTreeMap<ToolName, Stamp>,
+    files: BTreeMap<ToolName, Stamps>,
 }
 
 impl Known {
@@ -81,26 +85,31 @@ impl Known {
             self.store.forget_file(&tool);
             self.files.remove(&tool);
         }
-        for (tool, (path, stamp)) in found {
-            if self.files.get(&tool) != Some(&stamp) {
-                self.load(&tool, &path, stamp);
-                self.files.insert(tool, stamp);
+        for (tool, (path, stamps)) in found {
+            if self.files.get(&tool) != Some(&stamps) {
+                self.load(&tool, &path, stamps);
+                self.files.insert(tool, stamps);
             }
         }
     }
 
-    fn load(&self, tool: &ToolName, path: &Path, (_, bytes, _): Stamp) {
-        if bytes > FILE_BYTES {
-            return self.store.refuse(tool.clone(), format!("{bytes} bytes are more than the {FILE_BYTES} of a tool"));
+    fn load(&self, tool: &ToolName, path: &Path, ((_, bytes, _), signature): Stamps) {
+        let most = self.store.component_bytes();
+        if bytes > most as u64 {
+            return self.store.refuse_file(tool, format!("{bytes} bytes are more than the {most} of a tool"));
         }
+        let signature = match signature {
+            Some((_, bytes, _)) if bytes > SIGNATURE_BYTES => Some(String::new()),
+            Some(_) => Some(fs::read_to_string(signature_path(path)).unwrap_or_default()),
+            None => None,
+        };
         match fs::read(path) {
-            Ok(wasm) => self.store.activate_file(tool.clone(), &wasm),
-            Err(error) => self.store.refuse(tool.clone(), format!("its file cannot be read: {error}")),
+            Ok(wasm) => self.store.activate_file(tool, &wasm, signature.as_deref()),
+            Err(error) => self.store.refuse_file(tool, format!("its file cannot be read: {error}")),
         }
     }
 
-    fn list(&self) -> io::Result<BTreeMap<ToolName, (PathBuf, Stamp)>> {
-        use std::os::unix::fs::MetadataExt as _;
+    fn list(&self) -> io::Result<BTreeMap<ToolName, (PathBuf, Stamps)>> {
         let mut found = BTreeMap::new();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
@@ -111,7 +120,8 @@ impl Known {
             let Ok(data) = fs::metadata(&path) else { continue };
             match name.parse::<ToolName>() {
                 Ok(tool) if data.is_file() => {
-                    found.insert(tool, (path, (data.modified()?, data.len(), data.ino())));
+                    let signature = fs::metadata(signature_path(&path)).and_then(|data| stamp(&data)).ok();
+                    found.insert(tool, (path, (stamp(&data)?, signature)));
                 }
                 Ok(_) => {}
                 Err(error) => tracing::warn!(file = %path.display(), %error, "not a tool's file"),
@@ -119,4 +129,15 @@ impl Known {
         }
         Ok(found)
     }
+}
+
+fn stamp(data: &fs::Metadata) -> io::Result<Stamp> {
+    Ok((data.modified()?, data.len(), data.ino()))
+}
+
+/// Where minisign puts it: `<name>.wasm.minisig`.
+fn signature_path(file: &Path) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(".minisig");
+    PathBuf::from(path)
 }

@@ -1,55 +1,50 @@
-//! The tool store: which tool a name means now, in which revision, with which grants.
+//! The tool store: which tool a name means now, in which revision, with which grants and limits.
 //!
-//! Built-in tools have exactly the grants that they import. Files of the tools folder have the default grants, or what the
-//! operator gave them. A revision is swapped whole: runs in flight keep theirs, and a file that is no tool changes nothing but
-//! the list, which shows its error.
+//! A name has up to three layers: what is built in, a file of the tools folder above it, and what was installed through
+//! `/v1/tools` on top. Each layer has grants of its own. Built-in tools have exactly what they import, everything else starts
+//! with the default grants. A revision is swapped whole: runs in flight keep theirs, and whatever fails changes nothing.
+//!
+//! Changes are made one after the other at the [`desk`](records): the new state is worked out on a copy, written to the
+//! database in one transaction, and only then shown to callers. A component is written to its file before the transaction that
+//! names it, so a host that is killed finds the old or the new revision whole.
 
+mod change;
+mod compile;
+mod config;
+mod entry;
+mod failpoint;
+mod files;
 mod folder;
+mod install;
+mod load;
+mod records;
+mod refusal;
+mod revision;
+mod signatures;
+mod view;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ocho_core::ToolName;
-use ocho_core::signature::hex;
-use ocho_runtime::{Engine, Grants, Interface, Limits, Plugin, PluginError};
-use serde::Serialize;
-use sha2::{Digest, Sha256};
+use ocho_core::tools::{ToolDetail, ToolSummary};
+use ocho_runtime::{Engine, EngineError, Grants};
 
+pub(crate) use compile::lower_priority;
+pub use config::{DefaultLimits, StoreConfig, ToolArgs};
 pub use folder::ToolsFolder;
+pub use install::InstallOrder;
+pub use load::BUILTIN;
+pub use ocho_core::tools::Origin;
+pub use refusal::Refusal;
+pub use revision::{Full, Revision, Seat};
+pub use signatures::{KeyError, SignatureError, SignaturePolicy, Signatures, read_key};
 
-/// The standard tools, built with the daemon: name and component.
-pub static BUILTIN: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
-
-/// A component that is ready to run under a name.
-pub struct Revision {
-    /// The tool's name.
-    pub tool: ToolName,
-    /// Counts the changes of this name since the host started, from 1.
-    pub number: u32,
-    /// SHA-256 of the component, in hexadecimal digits.
-    pub digest: String,
-    /// Where it comes from.
-    pub origin: Origin,
-    /// What it may reach.
-    pub grants: Grants,
-    /// Its size.
-    pub wasm_bytes: usize,
-    /// The component.
-    pub plugin: Plugin,
-    /// The fence of its runs.
-    pub limits: Limits,
-}
-
-/// Where a component comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Origin {
-    /// The host's own.
-    Builtin,
-    /// A file in the tools folder.
-    Folder,
-}
+use compile::Compiler;
+use entry::{Entry, Now};
+use files::Shelf;
+use records::Records;
 
 /// Why a tool does not run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,41 +62,18 @@ pub enum NoTool {
     },
 }
 
-/// A line of the list of tools.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    /// The tool's name.
-    pub tool: ToolName,
-    /// Whether a run of it can start.
-    pub active: bool,
-    /// The active revision, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub revision: Option<u32>,
-    /// Where the active revision comes from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
-    /// SHA-256 of the active revision.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// Size of the active revision.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wasm_bytes: Option<usize>,
-    /// What the active revision may reach.
-    pub grants: Grants,
-    /// What is wrong with the file of this name, if something is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-/// How runs are fenced by default.
-#[derive(Debug, Clone)]
-pub struct DefaultLimits {
-    /// CPU time.
-    pub cpu: Duration,
-    /// Time, waiting included.
-    pub wall: Duration,
-    /// Memory.
-    pub memory_bytes: usize,
+/// Why there is no store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be used.
+    #[error("the records of the tools cannot be read: {0}")]
+    Records(#[from] rusqlite::Error),
+    /// The folder of components cannot be used.
+    #[error("the folder of the tools cannot be used: {0}")]
+    Files(#[from] std::io::Error),
+    /// The engine has no room for them.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// All tools of a host. Cheap to clone.
@@ -109,34 +81,28 @@ pub struct DefaultLimits {
 pub struct ToolStore(Arc<Inner>);
 
 struct Inner {
-    engine: Engine,
-    limits: DefaultLimits,
-    granted: BTreeMap<ToolName, Grants>,
-    tools: RwLock<BTreeMap<ToolName, Entry>>,
+    compiler: Compiler,
+    config: StoreConfig,
+    shelf: Shelf,
+    /// Held while a change is worked out, written and shown.
+    desk: Mutex<Records>,
+    tools: RwLock<Tools>,
 }
 
-#[derive(Default)]
-struct Entry {
-    revisions: u32,
-    builtin: Option<Arc<Revision>>,
-    from_folder: Option<Arc<Revision>>,
-    error: Option<String>,
-}
-
-impl Entry {
-    fn active(&self) -> Option<&Arc<Revision>> {
-        self.from_folder.as_ref().or(self.builtin.as_ref())
-    }
-}
-
-/// Tools that wait for pods to come and go.
-const PATIENT: [&str; 5] = ["bump", "deploy", "exec", "kill", "scale"];
+type Tools = BTreeMap<ToolName, Entry>;
 
 impl ToolStore {
-    /// An empty store.
-    #[must_use]
-    pub fn new(engine: Engine, limits: DefaultLimits, granted: Vec<(ToolName, Grants)>) -> Self {
-        Self(Arc::new(Inner { engine, limits, granted: granted.into_iter().collect(), tools: RwLock::default() }))
+    /// The store of a data folder, or one in memory. Nothing is compiled yet: [`ToolStore::load`] does that.
+    ///
+    /// # Errors
+    /// Where the folder or the database in it cannot be used.
+    pub fn open(engine: Engine, config: StoreConfig, data: Option<&Path>) -> Result<Self, StoreError> {
+        let records = Records::open(data)?;
+        let shelf = Shelf::open(data)?;
+        shelf.sweep(&records.digests()?)?;
+        let tools = records.load()?.into_iter().map(|(tool, persisted)| (tool, Entry::from(persisted))).collect();
+        let compiler = Compiler::new(engine);
+        Ok(Self(Arc::new(Inner { compiler, config, shelf, desk: Mutex::new(records), tools: RwLock::new(tools) })))
     }
 
     /// The active revision of a tool.
@@ -144,149 +110,93 @@ impl ToolStore {
     /// # Errors
     /// Where there is none, with what is wrong.
     pub fn get(&self, name: &str) -> Result<Arc<Revision>, NoTool> {
-        let unknown = || NoTool::Unknown(name.to_owned());
-        let tool: ToolName = name.parse().map_err(|_| unknown())?;
         let tools = self.read();
-        let entry = tools.get(&tool).ok_or_else(unknown)?;
-        match (entry.active(), &entry.error) {
-            (Some(revision), _) => Ok(revision.clone()),
-            (None, Some(why)) => Err(NoTool::Broken { tool, why: why.clone() }),
-            (None, None) => Err(unknown()),
+        // No need to parse: what is no name is no key.
+        let Some((tool, entry)) = tools.get_key_value(name) else { return Err(NoTool::Unknown(name.to_owned())) };
+        match &entry.now {
+            Now::Active(revision) => Ok(revision.clone()),
+            Now::Nothing if entry.error.is_none() => Err(NoTool::Unknown(name.to_owned())),
+            _ => Err(NoTool::Broken { tool: tool.clone(), why: entry.why_not(tool).unwrap_or_default() }),
         }
     }
 
     /// Names of the tools that can run, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<ToolName> {
-        self.read().iter().filter(|(_, entry)| entry.active().is_some()).map(|(name, _)| name.clone()).collect()
+        let tools = self.read();
+        let active = tools.iter().filter(|(_, entry)| matches!(entry.now, Now::Active(_)));
+        active.map(|(name, _)| name.clone()).collect()
     }
 
     /// All tools with their state, sorted by name; those that cannot run too.
     #[must_use]
-    pub fn list(&self) -> Vec<Listed> {
-        self.read().iter().filter(|(_, entry)| entry.active().is_some() || entry.error.is_some()).map(listed).collect()
+    pub fn list(&self) -> Vec<ToolSummary> {
+        self.read().iter().filter(|(_, entry)| entry.is_listed()).map(|(tool, entry)| view::summary(tool, entry, self)).collect()
     }
 
-    /// Compiles the built-in tools on low-priority threads, `at_once` at a time, and says each name when it is ready.
+    /// All about one tool.
     ///
-    /// A built-in tool that does not compile is listed with its error; the others run.
-    pub fn load_builtin(&self, at_once: usize, progress: impl Fn(&str) + Send + Sync) {
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..at_once.clamp(1, BUILTIN.len().max(1)) {
-                scope.spawn(|| {
-                    lower_priority();
-                    while let Some((name, wasm)) = BUILTIN.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                        let tool: ToolName = name.parse().expect("standard tools have good names");
-                        self.activate_builtin(tool, wasm);
-                        progress(name);
-                    }
-                });
-            }
-        });
+    /// # Errors
+    /// Where nobody has this name.
+    pub fn show(&self, tool: &ToolName) -> Result<ToolDetail, Refusal> {
+        let tools = self.read();
+        let entry = tools.get(tool).filter(|entry| entry.is_listed()).ok_or_else(|| Refusal::Unknown(tool.clone()))?;
+        Ok(view::detail(tool, entry, self))
     }
 
-    fn activate_builtin(&self, tool: ToolName, wasm: &[u8]) {
-        let compiled = self.0.engine.compile(wasm).and_then(|code| {
-            let grants = code.inspection().imports.clone();
-            Ok((code.link(&grants)?, grants))
-        });
-        match compiled {
-            Ok((plugin, grants)) => self.swap(tool, Origin::Builtin, wasm, plugin, grants),
-            Err(error) => self.refuse(tool, error.to_string()),
+    /// The most bytes of a component.
+    #[must_use]
+    pub fn component_bytes(&self) -> usize {
+        self.0.config.component_bytes
+    }
+
+    /// What a layer of a tool may reach.
+    fn grants(&self, tool: &ToolName, entry: &Entry, origin: Origin) -> Grants {
+        let given = entry.grants.get(&origin).cloned();
+        given.unwrap_or_else(|| match origin {
+            Origin::Builtin => entry.builtin.as_ref().map(|part| part.report.wanted.clone()).unwrap_or_default(),
+            Origin::Folder => self.0.config.granted.get(tool).unwrap_or(&self.0.config.default_grants).clone(),
+            Origin::Installed => self.0.config.default_grants.clone(),
+        })
+    }
+
+    /// Works a change out on a copy, writes it, shows it, and gives it back. Where anything fails, nothing changed.
+    fn change<T>(&self, tool: &ToolName, change: impl FnOnce(&mut Entry) -> Result<T, Refusal>) -> Result<(T, Entry), Refusal> {
+        let mut desk = self.desk();
+        let before = self.read().get(tool).cloned().unwrap_or_default();
+        let mut after = before.clone();
+        let outcome = change(&mut after)?;
+        self.settle(tool, &mut after);
+        let (old, new) = (before.persisted(), after.persisted());
+        if old != new {
+            failpoint::reached("before-commit");
+            desk.save(tool, &new).map_err(|error| Refusal::Storage(error.to_string()))?;
+            failpoint::reached("committed");
         }
+        after.tell_change(tool, &before);
+        after.gate.set_epoch(after.epoch);
+        self.write().insert(tool.clone(), after.clone());
+        failpoint::reached("swapped");
+        self.forget_files(&old.digests());
+        Ok((outcome, after))
     }
 
-    /// Makes a file's component the active one, or notes why it cannot be. Blocks while it compiles.
-    fn activate_file(&self, tool: ToolName, wasm: &[u8]) {
-        let grants = self.0.granted.get(&tool).cloned().unwrap_or_else(Grants::observer);
-        match self.0.engine.compile(wasm).and_then(|code| code.link(&grants)) {
-            Ok(plugin) => self.swap(tool, Origin::Folder, wasm, plugin, grants),
-            Err(PluginError::NotGranted(missing)) => {
-                let all: Grants = grants.iter().chain(missing.iter()).collect();
-                let list: Vec<&str> = all.iter().map(Interface::name).collect();
-                let why =
-                    format!("it imports {missing}, which it was not granted; start ochod with --grant {tool}={}", list.join(","));
-                self.refuse(tool, why);
-            }
-            Err(error) => self.refuse(tool, error.to_string()),
-        }
+    /// Removes files that no revision names any more. Called at the desk, or a file could go that is about to be named.
+    fn forget_files(&self, digests: &[String]) {
+        let tools = self.read();
+        let used = |digest: &String| tools.values().any(|entry| entry.persisted_digests().any(|used| used == digest));
+        digests.iter().filter(|digest| !used(digest)).for_each(|digest| self.0.shelf.remove(digest));
     }
 
-    fn swap(&self, tool: ToolName, origin: Origin, wasm: &[u8], plugin: Plugin, grants: Grants) {
-        let mut tools = self.write();
-        let entry = tools.entry(tool.clone()).or_default();
-        entry.revisions += 1;
-        let revision = Arc::new(Revision {
-            number: entry.revisions,
-            digest: hex(&Sha256::digest(wasm)),
-            origin,
-            grants,
-            wasm_bytes: wasm.len(),
-            plugin,
-            limits: self.limits_of(&tool),
-            tool,
-        });
-        tracing::info!(tool = %revision.tool, revision = revision.number, digest = revision.digest, "tool is active");
-        match origin {
-            Origin::Builtin => entry.builtin = Some(revision),
-            Origin::Folder => {
-                entry.error = None;
-                entry.from_folder = Some(revision);
-            }
-        }
+    fn desk(&self) -> MutexGuard<'_, Records> {
+        self.0.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what is wrong with a file; what was active stays so.
-    fn refuse(&self, tool: ToolName, why: String) {
-        tracing::warn!(%tool, error = why, "tool cannot run");
-        self.write().entry(tool).or_default().error = Some(why);
-    }
-
-    /// The file of this name is gone: the built-in tool shows again, or none.
-    fn forget_file(&self, tool: &ToolName) {
-        if let Some(entry) = self.write().get_mut(tool) {
-            tracing::info!(%tool, "tool's file is gone");
-            entry.from_folder = None;
-            entry.error = None;
-        }
-    }
-
-    fn limits_of(&self, tool: &ToolName) -> Limits {
-        let DefaultLimits { cpu, wall, memory_bytes } = self.0.limits;
-        let wall = if PATIENT.contains(&tool.as_str()) { wall.saturating_mul(6) } else { wall };
-        Limits { cpu, wall, memory_bytes, ..Limits::tool() }
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<ToolName, Entry>> {
+    fn read(&self) -> RwLockReadGuard<'_, Tools> {
         self.0.tools.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<ToolName, Entry>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Tools> {
         self.0.tools.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn listed((tool, entry): (&ToolName, &Entry)) -> Listed {
-    let active = entry.active();
-    Listed {
-        tool: tool.clone(),
-        active: active.is_some(),
-        revision: active.map(|revision| revision.number),
-        origin: active.map(|revision| revision.origin),
-        digest: active.map(|revision| revision.digest.clone()),
-        wasm_bytes: active.map(|revision| revision.wasm_bytes),
-        grants: active.map(|revision| revision.grants.clone()).unwrap_or_default(),
-        error: entry.error.clone(),
-    }
-}
-
-/// Compiling must not push requests aside; on Linux a thread has a priority of its own.
-pub(crate) fn lower_priority() {
-    #[expect(unsafe_code, reason = "a system call without pointers; nix has no wrapper for it")]
-    // SAFETY: takes numbers only, and changes nothing but the priority of the calling thread.
-    let lowered = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
-    if lowered != 0 {
-        tracing::debug!(error = %std::io::Error::last_os_error(), "compiling at normal priority");
     }
 }
