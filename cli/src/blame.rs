@@ -53,6 +53,18 @@ pub(crate) enum Failure {
     Cancelled,
 }
 
+/// What can be done about a refusal of `/v1/tools`, beyond what the host said.
+fn declined(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "not-a-component" | "not-a-command" => "`ocho plugin build` makes a component; `ocho plugin check FILE` looks at one",
+        "unknown-imports" | "later-wasi" | "later-contract" => "`ocho plugin inspect FILE` shows all that it imports",
+        "signature" => "`--sig FILE` sends the signature that minisign made; the operator configures the keys",
+        "protected" => "`--force` takes the name over, `--as NAME` gives it another one",
+        "no-revision" => "`ocho plugin inspect TOOL` shows the revisions that are kept",
+        _ => return None,
+    })
+}
+
 impl Failure {
     pub(crate) fn blame(&self) -> Blame {
         match self {
@@ -61,7 +73,8 @@ impl Failure {
             Self::Init(InitError::Write { .. }) => Blame::Host,
             Self::Line(_) | Self::Init(_) | Self::Cancelled => Blame::User,
             Self::Upload(UploadError::Spool(_)) | Self::Machine { .. } | Self::Call(CallError::Setup(_)) => Blame::Host,
-            Self::Upload(_) | Self::Call(CallError::NoSuchTool { .. } | CallError::BrokenTool { .. }) => Blame::User,
+            Self::Upload(_)
+            | Self::Call(CallError::NoSuchTool { .. } | CallError::BrokenTool { .. } | CallError::Declined { .. }) => Blame::User,
             Self::Call(CallError::Denied { .. }) => Blame::Config,
             Self::Call(_) => Blame::Remote,
         }
@@ -87,6 +100,7 @@ impl Failure {
             Self::Call(CallError::Busy { .. }) => "all its places are taken: try again in a moment",
             Self::Call(CallError::Failed { .. }) => "the log of the host tells why",
             Self::Call(CallError::Denied { .. }) => "set $OCHOPOD_TOKEN to the token that the host was started with",
+            Self::Call(CallError::Declined { code, .. }) => return declined(code),
             Self::Call(CallError::NoSuchTool { .. }) => "`help` shows the tools",
             Self::Call(CallError::Older { .. }) => {
                 "an older host: `--compat` before its name; else see whether this is the port of the portal (9000 if not given)"

@@ -16,13 +16,33 @@ use crate::upload::{self, Cancel, Kind, Progress, Upload};
 pub(crate) fn run(arguments: &RunArguments, screen: Screen) -> Result<ExitCode, Failure> {
     let host = arguments.host.as_deref().filter(|host| !host.is_empty()).ok_or(TargetError::Missing)?;
     let client = Client::new(Target::parse(host)?, cli::token()?, Scheme::Whole)?;
-    let body = upload::compose(&[bundle(&arguments.folder)], &Cancel::default(), &Progress::packing(screen.shows_progress()))?;
-    cli::one_thread()?.block_on(async {
-        let names = arguments.jobs.join("+");
-        let events = client.start_job(&names, &arguments.variables, body, screen.shows_progress()).await?;
-        let shown = if arguments.follow { Shown::AsItComes } else { Shown::AtTheEnd };
-        Ok(show(events, shown, screen).await?.into())
-    })
+    let shown = if arguments.follow { Shown::AsItComes } else { Shown::AtTheEnd };
+    let job = send(&client, &arguments.folder, &arguments.jobs, &arguments.variables, shown, screen);
+    Ok(cli::one_thread()?.block_on(job)?.into())
+}
+
+/// Runs jobs of a folder and shows the log as it comes.
+pub(crate) async fn follow(
+    client: &Client,
+    folder: &Path,
+    jobs: &[String],
+    variables: &[(String, String)],
+    screen: Screen,
+) -> Result<Ending, Failure> {
+    send(client, folder, jobs, variables, Shown::AsItComes, screen).await
+}
+
+async fn send(
+    client: &Client,
+    folder: &Path,
+    jobs: &[String],
+    variables: &[(String, String)],
+    shown: Shown,
+    screen: Screen,
+) -> Result<Ending, Failure> {
+    let body = upload::compose(&[bundle(folder)], &Cancel::default(), &Progress::packing(screen.shows_progress()))?;
+    let events = client.start_job(&jobs.join("+"), variables, body, screen.shows_progress()).await?;
+    show(events, shown, screen).await
 }
 
 /// A folder is packed; a file is taken for a bundle that is packed already.

@@ -26,6 +26,9 @@ pub(crate) enum CallError {
     Denied { host: String, text: Text },
     #[error("`{host}` refused the request (HTTP {status}){text}")]
     Refused { host: String, status: u16, text: Text },
+    /// What was asked for is not possible, or not as things are. The message is the host's.
+    #[error("{message}")]
+    Declined { code: String, message: String },
     #[error("`{host}` has no tool of this name")]
     NoSuchTool { host: String },
     #[error("`{host}` cannot run the tool{text}")]
@@ -71,6 +74,27 @@ struct ProblemDetail {
     message: String,
 }
 
+/// Refusals of `/v1/tools` whose message is written for who asked, and says what to do.
+const TOLD: [&str; 12] = [
+    "digest",
+    "signature",
+    "not-a-component",
+    "not-a-command",
+    "unknown-imports",
+    "later-wasi",
+    "later-contract",
+    "link",
+    "protected",
+    "no-revision",
+    "limits",
+    "request",
+];
+
+/// The whole message, on one line.
+fn whole(problem: Option<ProblemDetail>) -> String {
+    problem.map(|problem| problem.message.replace(char::is_control, " ")).unwrap_or_default()
+}
+
 /// What an answer with another status than 200 means. `sent_bytes` is the size of the files that went with the request.
 pub(super) fn refusal(host: &str, status: StatusCode, answer: &[u8], sent_bytes: u64) -> CallError {
     let host = host.to_owned();
@@ -82,6 +106,7 @@ pub(super) fn refusal(host: &str, status: StatusCode, answer: &[u8], sent_bytes:
         (StatusCode::UNAUTHORIZED, _) => CallError::Denied { host, text },
         (StatusCode::TOO_MANY_REQUESTS, _) => CallError::Busy { host, text },
         (StatusCode::PAYLOAD_TOO_LARGE, _) => CallError::TooLarge { host, bytes: sent_bytes, text },
+        (_, Some(code)) if TOLD.contains(&code) => CallError::Declined { code: code.to_owned(), message: whole(problem) },
         (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, None) => CallError::NotAPortal { host, text },
         (status, _) if status.is_server_error() => CallError::Failed { host, status: status.as_u16(), text },
         (status, _) if status.is_success() || status.is_redirection() => CallError::NotAPortal { host, text },

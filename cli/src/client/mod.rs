@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, stream};
 use ocho_core::signature::{Token, sha256};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 
 use crate::command::Line;
@@ -67,10 +67,30 @@ struct Exchange {
     response: Response,
 }
 
+/// A request to `/v1` whose answer is one value.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// Names and values, of characters that need no encoding.
+    pub(crate) query: Vec<(&'static str, String)>,
+    pub(crate) header: Option<(&'static str, String)>,
+    pub(crate) body: Option<Body>,
+}
+
+impl Ask {
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), query: Vec::new(), header: None, body: None }
+    }
+}
+
 /// One request of ours, before it is signed.
+#[derive(Default)]
 struct Call<'a> {
     method: Method,
     path: &'a str,
+    query: &'a str,
+    header: Option<(&'static str, String)>,
     line: Option<&'a Line>,
     body: Option<Body>,
     progress_wanted: bool,
@@ -111,13 +131,13 @@ impl Client {
 
     /// Runs a command and waits for its end. Dropping the future ends the run.
     pub(crate) async fn shell(&self, line: &Line, body: Option<Body>, progress_wanted: bool) -> Result<Reply, CallError> {
-        let call = Call { method: Method::POST, path: "/shell", line: Some(line), body, progress_wanted, variables: &[] };
+        let call = Call { method: Method::POST, path: "/shell", line: Some(line), body, progress_wanted, ..Call::default() };
         self.json(self.call(call).await?).await
     }
 
     /// Starts a command, to be followed as it runs. Dropping the events ends the run.
     pub(crate) async fn start(&self, line: &Line, body: Option<Body>, progress_wanted: bool) -> Result<Events, CallError> {
-        let call = Call { method: Method::POST, path: "/v1/runs", line: Some(line), body, progress_wanted, variables: &[] };
+        let call = Call { method: Method::POST, path: "/v1/runs", line: Some(line), body, progress_wanted, ..Call::default() };
         Ok(Events::of(self.call(call).await.map_err(older)?))
     }
 
@@ -130,13 +150,27 @@ impl Client {
         progress_wanted: bool,
     ) -> Result<Events, CallError> {
         let path = format!("/v1/jobs/{}", in_a_path(names));
-        let call = Call { method: Method::POST, path: &path, line: None, body: Some(body), progress_wanted, variables };
+        let call = Call { method: Method::POST, path: &path, body: Some(body), progress_wanted, variables, ..Call::default() };
         Ok(Events::of(self.call(call).await.map_err(older)?))
     }
 
     /// Asks what the host is.
     pub(crate) async fn version(&self) -> Result<HostVersion, CallError> {
-        let call = Call { method: Method::GET, path: "/v1/host", line: None, body: None, progress_wanted: false, variables: &[] };
+        let call = Call { path: "/v1/host", ..Call::default() };
+        self.json(self.call(call).await.map_err(older)?).await
+    }
+
+    /// Sends a request to `/v1` and reads its answer.
+    pub(crate) async fn ask<T: for<'de> Deserialize<'de>>(&self, ask: Ask) -> Result<T, CallError> {
+        let query: Vec<String> = ask.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let call = Call {
+            method: ask.method,
+            path: &ask.path,
+            query: &query.join("&"),
+            header: ask.header,
+            body: ask.body,
+            ..Call::default()
+        };
         self.json(self.call(call).await.map_err(older)?).await
     }
 
@@ -147,7 +181,7 @@ impl Client {
         let response = self.request(call)?.send().await.map_err(|error| broken(host, &error, REPLY_LIMIT))?;
         let status = response.status();
         let exchange = Exchange { host: host.to_owned(), response };
-        if status == StatusCode::OK {
+        if status.is_success() {
             return Ok(exchange);
         }
         let answer = exchange.read().await?;
@@ -155,7 +189,13 @@ impl Client {
     }
 
     fn request(&self, call: Call<'_>) -> Result<RequestBuilder, CallError> {
-        let mut request = self.http.request(call.method.clone(), self.target.url(call.path));
+        let mut url = self.target.url(call.path);
+        url.set_query(Some(call.query).filter(|query| !query.is_empty()));
+        let path_and_query = url.query().map_or_else(|| call.path.to_owned(), |query| format!("{}?{query}", call.path));
+        let mut request = self.http.request(call.method.clone(), url);
+        if let Some((name, value)) = &call.header {
+            request = request.header(*name, value);
+        }
         let line = call.line.map_or(&b""[..], |line| line.text().as_bytes());
         if call.line.is_some() {
             let value = HeaderValue::from_bytes(line)
@@ -171,7 +211,8 @@ impl Client {
         }
         if let Some(token) = &self.token {
             let body_sha256 = call.body.as_ref().map_or_else(|| sha256(b""), |body| body.sha256);
-            let unsigned = Unsigned { method: call.method.as_str(), path_and_query: call.path, line, variables, body_sha256 };
+            let unsigned =
+                Unsigned { method: call.method.as_str(), path_and_query: &path_and_query, line, variables, body_sha256 };
             request = request.headers(signing::headers(self.scheme, token, &unsigned));
         }
         Ok(match call.body {

@@ -3,10 +3,28 @@
 //! One file for each command, with its arguments, its help and what it prints. `error` says why one did not work, `project`
 //! is the author's folder.
 
+mod build;
+mod check;
+mod dev;
+mod embedded;
 mod error;
+mod grants;
+mod host;
+mod inspect;
+mod install;
+mod limits;
+mod local;
+mod ls;
+mod new;
+mod orders;
 mod project;
+mod scaffold;
+mod scene;
+mod show;
 mod test;
 mod try_run;
+mod watch;
+mod why;
 
 use std::process::ExitCode;
 
@@ -38,14 +56,44 @@ pub(crate) struct PluginArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::NewArguments),
+    Build(build::BuildArguments),
     Test(test::TestArguments),
     Run(try_run::RunArguments),
+    Dev(dev::DevArguments),
+    Install(install::InstallArguments),
+    Ls(ls::LsArguments),
+    Inspect(inspect::InspectArguments),
+    Check(check::CheckArguments),
+    Why(why::WhyArguments),
+    Grant(grants::GrantArguments),
+    Revoke(grants::RevokeArguments),
+    Limits(limits::LimitsArguments),
+    Rollback(orders::RollbackArguments),
+    Disable(orders::DisableArguments),
+    Enable(orders::EnableArguments),
+    Rm(orders::RmArguments),
 }
 
 /// Carries out one command.
 pub(crate) fn run(arguments: &PluginArguments, screen: Screen) -> Result<ExitCode, Failure> {
     match &arguments.command {
+        Command::New(arguments) => new::run(arguments, screen),
+        Command::Build(arguments) => build::run(arguments, screen),
         Command::Test(arguments) => test::run(arguments, screen),
         Command::Run(arguments) => try_run::run(arguments, screen),
+        Command::Dev(arguments) => dev::run(arguments, screen),
+        Command::Install(arguments) => install::run(arguments, screen),
+        Command::Ls(arguments) => ls::run(arguments, screen),
+        Command::Inspect(arguments) => inspect::run(arguments, screen),
+        Command::Check(arguments) => check::run(arguments, screen),
+        Command::Why(arguments) => why::run(arguments, screen),
+        Command::Grant(arguments) => grants::grant(arguments, screen),
+        Command::Revoke(arguments) => grants::revoke(arguments, screen),
+        Command::Limits(arguments) => limits::run(arguments, screen),
+        Command::Rollback(arguments) => orders::rollback(arguments, screen),
+        Command::Disable(arguments) => orders::disable(arguments, screen),
+        Command::Enable(arguments) => orders::enable(arguments, screen),
+        Command::Rm(arguments) => orders::rm(arguments, screen),
     }
 }

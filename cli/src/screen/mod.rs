@@ -2,6 +2,7 @@
 
 mod harmless;
 mod output;
+mod spinner;
 mod tables;
 
 use std::io::{self, IsTerminal, Write};
@@ -12,6 +13,7 @@ use terminal_size::{Width, terminal_size_of};
 use crate::blame::Failure;
 use harmless::Harmless;
 pub(crate) use output::{Output, Reader};
+pub(crate) use spinner::Spinner;
 
 /// Of a terminal that does not tell.
 const USUAL_COLUMNS: usize = 80;
@@ -39,6 +41,11 @@ impl Screen {
     /// Whether somebody watches standard error, so that progress has a reader.
     pub(crate) fn shows_progress(self) -> bool {
         self.err_is_terminal
+    }
+
+    /// Says what takes its time, after a moment and until the value is dropped.
+    pub(crate) fn after_a_while(self, text: &str) -> Spinner {
+        Spinner::start(self.err_is_terminal, text)
     }
 
     /// Whether text on a terminal has colours.

@@ -26,6 +26,14 @@ pub(crate) struct Body {
 }
 
 impl Body {
+    /// Bytes as they are.
+    pub(crate) fn of(content_type: &str, bytes: &[u8]) -> Result<Self, UploadError> {
+        let mut spool = SpooledTempFile::new(IN_MEMORY_BYTES);
+        spool.write_all(bytes).and_then(|()| spool.rewind()).map_err(UploadError::Spool)?;
+        let (length_bytes, sha256) = (bytes.len() as u64, Sha256::digest(bytes).into());
+        Ok(Self { content_type: content_type.to_owned(), length_bytes, sha256, spool })
+    }
+
     /// The bytes, from the first one on: a text in memory, or a file.
     pub(crate) fn into_source(self) -> Source {
         match self.spool.into_inner() {
