@@ -118,8 +118,10 @@ impl State {
         }
     }
 
+    /// The tasks that count for the app's instances, oldest first.
     fn tasks_of(&self, id: &str) -> Vec<(ClusterName, u32)> {
-        let alive = self.pods.iter().filter(|pod| pod.is_of(id) && pod.until.is_none_or(|until| self.now < until));
+        let is_alive = |pod: &&Pod| pod.is_of(id) && !pod.is_replaced && pod.until.is_none_or(|until| self.now < until);
+        let alive = self.pods.iter().filter(is_alive);
         alive.map(|pod| (pod.cluster.clone(), pod.seq)).collect()
     }
 
@@ -132,7 +134,7 @@ impl State {
             let predecessor = old.get(nth);
             for pod in &mut self.pods {
                 if predecessor.is_some_and(|(cluster, seq)| pod.cluster == *cluster && pod.seq == *seq) {
-                    pod.until = Some(from);
+                    (pod.until, pod.is_replaced) = (Some(from), true);
                 }
             }
         }

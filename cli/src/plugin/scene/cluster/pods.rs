@@ -23,6 +23,8 @@ pub(super) struct Pod {
     /// From when until when it is in the registry.
     pub(super) from: Duration,
     pub(super) until: Option<Duration>,
+    /// Another task takes its place.
+    pub(super) is_replaced: bool,
     registration: Map<String, Value>,
     info: Map<String, Value>,
     log: Vec<String>,
@@ -42,6 +44,7 @@ impl Pod {
             task: Some(format!("task.{cluster}.{seq}")),
             from,
             until: None,
+            is_replaced: false,
             registration: Map::new(),
             info: info(seq),
             log: Vec::new(),
