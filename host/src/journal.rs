@@ -1,9 +1,9 @@
 //! The journal: what ran and how it ended. SQLite, in the data folder or in memory; written behind, in batches.
 
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
@@ -69,7 +69,7 @@ pub struct JobRecord {
 pub struct Journal(Arc<Inner>);
 
 struct Inner {
-    orders: Option<SyncSender<Order>>,
+    queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -82,14 +82,80 @@ enum Order {
     Get { run: String, reply: oneshot::Sender<Option<RunRecord>> },
 }
 
-/// Records that wait to be written. More are dropped, and told.
+impl Order {
+    /// Whether somebody waits for it, or would miss it after a crash. Records of runs can wait for each other.
+    fn is_urgent(&self) -> bool {
+        !matches!(self, Self::Record(_))
+    }
+}
+
+/// Orders that wait for the thread. A record that finds it full is dropped, and told.
 const WAITING: usize = 4096;
+
+/// So long records of runs wait for more of them: a transaction costs more than a small run.
+const GATHERING: Duration = Duration::from_millis(100);
+
+/// So many are written without waiting for more.
+const BATCH: usize = 1024;
 
 /// Jobs that are kept; a log has up to 256 KiB.
 const JOBS_KEPT: u32 = 500;
 
 /// Runs that are kept: with a data folder, and without.
 const KEPT: (u32, u32) = (10_000, 500);
+
+/// What waits for the thread that writes. It is woken for the first of a batch, for what is urgent, and for a full batch; not
+/// for each record, since that costs both threads more than the record does.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<Waiting>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    orders: Vec<Order>,
+    urgent: bool,
+    closed: bool,
+}
+
+impl Queue {
+    /// Whether there was room.
+    fn push(&self, order: Order) -> bool {
+        let mut state = self.lock();
+        if state.orders.len() >= WAITING {
+            return false;
+        }
+        state.urgent |= order.is_urgent();
+        state.orders.push(order);
+        let wakes = state.urgent || state.orders.len() == 1 || state.orders.len() == BATCH;
+        drop(state);
+        if wakes {
+            self.news.notify_one();
+        }
+        true
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.news.notify_one();
+    }
+
+    /// The next batch, once it is worth a transaction; nothing once the queue is closed and empty.
+    fn next_batch(&self) -> Option<Vec<Order>> {
+        let waits = |state: &mut Waiting| state.orders.is_empty() && !state.closed;
+        let state = self.news.wait_while(self.lock(), waits).unwrap_or_else(PoisonError::into_inner);
+        let gathers = |state: &mut Waiting| !state.urgent && !state.closed && state.orders.len() < BATCH;
+        let (mut state, _) = self.news.wait_timeout_while(state, GATHERING, gathers).unwrap_or_else(PoisonError::into_inner);
+        state.urgent = false;
+        let batch = std::mem::take(&mut state.orders);
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS runs (
@@ -117,24 +183,23 @@ impl Journal {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.execute_batch(SCHEMA)?;
         let kept = if folder.is_some() { KEPT.0 } else { KEPT.1 };
-        let (orders, waiting) = mpsc::sync_channel(WAITING);
-        let write = move || Writer { connection, kept }.run(&waiting);
+        let queue = Arc::new(Queue::default());
+        let theirs = queue.clone();
+        let write = move || Writer { connection, kept, not_counted: 0 }.run(&theirs);
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(write).expect("a thread can be started");
-        Ok(Self(Arc::new(Inner { orders: Some(orders), thread: Mutex::new(Some(thread)) })))
+        Ok(Self(Arc::new(Inner { queue, thread: Mutex::new(Some(thread)) })))
     }
 
     /// Records a run. Never waits: where the disk is too slow, the record is lost and the log says so.
     pub fn record(&self, record: RunRecord) {
-        let orders = self.0.orders.as_ref().expect("open until the last clone goes");
-        if let Err(TrySendError::Full(_)) = orders.try_send(Order::Record(Box::new(record))) {
+        if !self.0.queue.push(Order::Record(Box::new(record))) {
             tracing::warn!(waiting = WAITING, "journal is too slow, a run is not recorded");
         }
     }
 
     /// Records where a job stands.
     pub fn record_job(&self, record: JobRecord) {
-        let orders = self.0.orders.as_ref().expect("open until the last clone goes");
-        if let Err(TrySendError::Full(_)) = orders.try_send(Order::RecordJob(Box::new(record))) {
+        if !self.0.queue.push(Order::RecordJob(Box::new(record))) {
             tracing::warn!(waiting = WAITING, "journal is too slow, a job is not recorded");
         }
     }
@@ -161,16 +226,17 @@ impl Journal {
 
     async fn ask<T: Send + 'static>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Option<T> {
         let (reply, answer) = oneshot::channel();
-        let (orders, order) = (self.0.orders.clone()?, order(reply));
-        // The queue may be full: that wait must not hold a worker.
-        tokio::task::spawn_blocking(move || orders.send(order)).await.ok()?.ok()?;
+        // A full queue is a disk that does not keep up: whoever asks then learns nothing.
+        if !self.0.queue.push(order(reply)) {
+            return None;
+        }
         answer.await.ok()
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        drop(self.orders.take());
+        self.queue.close();
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = thread.join();
         }
@@ -180,13 +246,13 @@ impl Drop for Inner {
 struct Writer {
     connection: Connection,
     kept: u32,
+    /// Records written since the oldest ones were last removed.
+    not_counted: u32,
 }
 
 impl Writer {
-    fn run(mut self, orders: &Receiver<Order>) {
-        while let Ok(first) = orders.recv() {
-            // What came in the meantime goes into the same transaction.
-            let batch: Vec<Order> = std::iter::once(first).chain(orders.try_iter().take(WAITING)).collect();
+    fn run(mut self, queue: &Queue) {
+        while let Some(batch) = queue.next_batch() {
             if let Err(error) = self.write(batch) {
                 tracing::error!(%error, "journal cannot be written");
             }
@@ -198,19 +264,22 @@ impl Writer {
         let mut questions = Vec::new();
         for order in batch {
             match order {
-                Order::Record(record) => insert(&transaction, &record)?,
-                Order::RecordJob(record) => insert_job(&transaction, &record)?,
+                Order::Record(record) => {
+                    insert(&transaction, &record)?;
+                    self.not_counted += 1;
+                }
+                Order::RecordJob(record) => {
+                    insert_job(&transaction, &record)?;
+                    remove_oldest(&transaction, "jobs", "job", JOBS_KEPT)?;
+                }
                 question => questions.push(question),
             }
         }
-        transaction.execute(
-            "DELETE FROM runs WHERE run <= (SELECT run FROM runs ORDER BY run DESC LIMIT 1 OFFSET ?1)",
-            params![self.kept],
-        )?;
-        transaction.execute(
-            "DELETE FROM jobs WHERE job <= (SELECT job FROM jobs ORDER BY job DESC LIMIT 1 OFFSET ?1)",
-            params![JOBS_KEPT],
-        )?;
+        // Looking for the oldest reads through all that are kept, so not for each batch.
+        if self.not_counted >= self.kept / 10 {
+            remove_oldest(&transaction, "runs", "run", self.kept)?;
+            self.not_counted = 0;
+        }
         transaction.commit()?;
         questions.into_iter().try_for_each(|question| self.answer(question))
     }
@@ -220,7 +289,7 @@ impl Writer {
         match question {
             Order::List { limit, reply } => {
                 let mut statement = self.connection.prepare_cached("SELECT * FROM runs ORDER BY run DESC LIMIT ?1")?;
-                let rows: Result<Vec<RunRecord>, _> = statement.query_map(params![limit], read)?.collect();
+                let rows: Result<Vec<RunRecord>, _> = statement.query_map(params![limit.min(self.kept)], read)?.collect();
                 let _ = reply.send(rows?);
             }
             Order::Get { run, reply } => {
@@ -243,6 +312,11 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+fn remove_oldest(connection: &Connection, table: &str, id: &str, kept: u32) -> rusqlite::Result<()> {
+    let older = format!("DELETE FROM {table} WHERE {id} <= (SELECT {id} FROM {table} ORDER BY {id} DESC LIMIT 1 OFFSET ?1)");
+    connection.prepare_cached(&older)?.execute(params![kept]).map(drop)
 }
 
 fn insert(connection: &Connection, record: &RunRecord) -> rusqlite::Result<()> {
@@ -380,6 +454,15 @@ mod tests {
         }
         let left = journal.list(1000).await;
         assert_eq!((left.len(), left[0].run.as_str(), left[499].run.as_str()), (500, "0599", "0100"));
+    }
+
+    #[tokio::test]
+    async fn more_than_a_batch_at_once() {
+        let journal = Journal::open(None).unwrap();
+        let many = BATCH as u32 + 10;
+        (0..many).for_each(|n| journal.record(record(&format!("{n:04}"))));
+        assert_eq!(journal.get(&format!("{:04}", many - 1)).await.map(|run| run.run), Some(format!("{:04}", many - 1)));
+        drop(journal);
     }
 
     #[tokio::test]

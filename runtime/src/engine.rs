@@ -1,6 +1,6 @@
 //! The engine: wasmtime's settings, the pool of instances, and the thread that moves the epoch.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -38,6 +38,10 @@ struct Inner {
 
 /// How often a spinning guest comes back to the host.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Ticks without a run before the thread sleeps. Waking it costs more than a small run, so it stays awake between runs that
+/// follow each other.
+const TICKS_AWAKE: u32 = 100;
 
 /// Core instances, memories and tables that a component may consist of. Python's have about ten of each.
 const INSTANCES_PER_RUN: u32 = 40;
@@ -116,16 +120,23 @@ struct Ticker {
 
 struct TickerShared {
     running: AtomicUsize,
+    asleep: AtomicBool,
     stopped: Mutex<bool>,
     wake: Condvar,
 }
 
 impl Ticker {
     fn start(engine: &wasmtime::Engine) -> Self {
-        let shared = Arc::new(TickerShared { running: AtomicUsize::new(0), stopped: Mutex::new(false), wake: Condvar::new() });
+        let shared = Arc::new(TickerShared {
+            running: AtomicUsize::new(0),
+            asleep: AtomicBool::new(false),
+            stopped: Mutex::new(false),
+            wake: Condvar::new(),
+        });
         let (engine, theirs) = (engine.weak(), shared.clone());
         let tick = move || {
-            while theirs.wait_for_tick() {
+            let mut idle_ticks = 0;
+            while theirs.wait_for_tick(&mut idle_ticks) {
                 match engine.upgrade() {
                     Some(engine) => engine.increment_epoch(),
                     None => return,
@@ -150,20 +161,28 @@ impl Drop for Ticker {
 }
 
 impl TickerShared {
-    /// Sleeps for a tick, or until there is a run. False once the engine goes.
-    fn wait_for_tick(&self) -> bool {
+    /// Sleeps for a tick; where nothing ran for a while, until there is a run. False once the engine goes.
+    fn wait_for_tick(&self, idle_ticks: &mut u32) -> bool {
         let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if *stopped {
-                return false;
+        *idle_ticks = if self.is_running() { 0 } else { *idle_ticks + 1 };
+        if *idle_ticks > TICKS_AWAKE {
+            self.asleep.store(true, Ordering::SeqCst);
+            // Whoever counted itself before the flag was set is seen here; whoever did later sees the flag, and wakes us.
+            while !*stopped && !self.is_running() {
+                stopped = self.wake.wait(stopped).unwrap_or_else(PoisonError::into_inner);
             }
-            if self.running.load(Ordering::SeqCst) > 0 {
-                break;
-            }
-            stopped = self.wake.wait(stopped).unwrap_or_else(PoisonError::into_inner);
+            self.asleep.store(false, Ordering::SeqCst);
+            *idle_ticks = 0;
+        }
+        if *stopped {
+            return false;
         }
         let (stopped, _) = self.wake.wait_timeout(stopped, TICK).unwrap_or_else(PoisonError::into_inner);
         !*stopped
+    }
+
+    fn is_running(&self) -> bool {
+        self.running.load(Ordering::SeqCst) > 0
     }
 }
 
@@ -172,7 +191,8 @@ pub(crate) struct Ticking(Arc<TickerShared>);
 
 impl Ticking {
     fn start(shared: Arc<TickerShared>) -> Self {
-        if shared.running.fetch_add(1, Ordering::SeqCst) == 0 {
+        shared.running.fetch_add(1, Ordering::SeqCst);
+        if shared.asleep.load(Ordering::SeqCst) {
             // Under the lock, or the thread could look, find nobody, and sleep through this call.
             let _held = shared.stopped.lock().unwrap_or_else(PoisonError::into_inner);
             shared.wake.notify_all();
