@@ -59,6 +59,14 @@ pub fn job(name: &str) -> PathBuf {
     built(target().join("jobs").join(format!("{name}.wasm")))
 }
 
+/// The component of an example job under `examples/jobs/python`, such as `deploy`, if it could be built.
+#[must_use]
+pub fn python_job(name: &str) -> Option<PathBuf> {
+    let file = target().join("jobs-python").join(format!("{name}.wasm"));
+    // Written when the component is complete.
+    file.with_extension("sources").is_file().then_some(file)
+}
+
 /// The Python with the clients of `tests/python/requirements.txt`, if it could be installed.
 #[must_use]
 pub fn python() -> Option<PathBuf> {

@@ -11,6 +11,7 @@ mod docs;
 mod leftovers;
 mod outcome;
 mod prerequisites;
+mod python_jobs;
 mod say;
 mod setup;
 mod test;

@@ -33,7 +33,7 @@ pub(crate) fn for_tests(workspace: &Workspace) {
     if let Err(problem) = install_packages() {
         say::note(format_args!("{problem:#}"));
     }
-    if let Err(problem) = install_python_clients(workspace) {
+    if let Err(problem) = python_venv(workspace, "tests/python/requirements.txt", "venv") {
         say::note(format_args!("no Python clients: {problem:#}"));
     }
 }
@@ -68,22 +68,24 @@ fn apt_get(verb: &str, packages: &[&str]) -> anyhow::Result<()> {
     run(&mut command)
 }
 
-/// Makes `<target>/venv` with the versions of `tests/python/requirements.txt`; does nothing where it is up to date.
-fn install_python_clients(workspace: &Workspace) -> anyhow::Result<()> {
-    let wanted = workspace.root.join("tests/python/requirements.txt");
-    let venv = workspace.target.join("venv");
+/// Makes `<target>/<name>`, a folder of Python packages in the versions of a file of requirements; does nothing where it is up
+/// to date.
+pub(crate) fn python_venv(workspace: &Workspace, requirements: &str, name: &str) -> anyhow::Result<PathBuf> {
+    let wanted = workspace.root.join(requirements);
+    let venv = workspace.target.join(name);
     let installed = venv.join("requirements.txt");
     let text = fs::read(&wanted).with_context(|| format!("cannot read `{}`", wanted.display()))?;
     if fs::read(&installed).is_ok_and(|there| there == text) {
-        return Ok(());
+        return Ok(venv);
     }
-    say::step("installing the Python clients of the tests");
+    say::step(format_args!("installing the Python packages of {requirements}"));
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
     let mut pip = Command::new(python(&venv));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
     run(&mut pip)?;
     // Last, so that a half-made folder is made again.
-    fs::write(&installed, text).with_context(|| format!("cannot write `{}`", installed.display()))
+    fs::write(&installed, text).with_context(|| format!("cannot write `{}`", installed.display()))?;
+    Ok(venv)
 }
 
 fn python(venv: &Path) -> PathBuf {

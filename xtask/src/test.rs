@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 
 use crate::outcome::Outcome;
 use crate::workspace::Workspace;
-use crate::{cargo, say, setup, tools};
+use crate::{cargo, python_jobs, say, setup, tools};
 
 /// One selection for building and for running, so that the two agree on features and nothing is compiled twice.
 /// `--bins` makes the programs that the tests start.
@@ -39,6 +39,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
 
 fn build(workspace: &Workspace) -> anyhow::Result<()> {
     tools::build_all(workspace)?;
+    if let Err(problem) = python_jobs::build(workspace) {
+        say::note(format_args!("no jobs in Python: {problem:#}"));
+    }
     say::step("building the programs and the tests (the first time takes some minutes)");
     // The tests of the embedded cluster start it as an example, alone.
     let status =
