@@ -4,20 +4,23 @@ mod subject;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use ocho_core::{command_line, masking};
+use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture};
+use ocho_core::{ToolName, command_line, masking};
 use ocho_runtime::host::{Caller, Marathon, Outgoing, Pods, Problem, Registry, Shell, ShellError, ShellOutcome, Upload, World};
 use ocho_runtime::{Channel, Ended, FolderError, Output, Reason, RunRequest, WorkFolder};
+use std::panic::AssertUnwindSafe;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 use ulid::Ulid;
 
 use crate::journal::{Journal, RunRecord};
-use crate::tools::{NoTool, ToolStore};
+use crate::masks::Masks;
+use crate::places::Place;
+use crate::tools::{Full, NoTool, Seat, ToolStore};
 
 pub use subject::{JobStep, Subject};
 
@@ -39,6 +42,7 @@ struct Inner {
     /// One gate for each depth: a run started by a run waits only for its own depth, so nothing deadlocks.
     gates: Vec<Gate>,
     journal: Journal,
+    folders: Place,
     under_way: Mutex<BTreeMap<Ulid, UnderWay>>,
 }
 
@@ -53,7 +57,11 @@ pub struct UnderWay {
     pub started: Instant,
     /// What it prints.
     pub output: Output,
-    task: tokio::task::AbortHandle,
+    /// What nobody may read in what it prints.
+    pub masks: Masks,
+    stop: AbortHandle,
+    /// Why it is ended, where an operator says why.
+    why: Arc<OnceLock<String>>,
 }
 
 struct Gate {
@@ -85,6 +93,8 @@ pub struct JobOrder {
     pub folder: WorkFolder,
     /// What its `wasi:http` may reach.
     pub outgoing: Arc<dyn Outgoing>,
+    /// Its secrets.
+    pub masks: Masks,
 }
 
 /// What a run starts with.
@@ -97,6 +107,8 @@ struct Start {
     depth: u32,
     outgoing: Option<Arc<dyn Outgoing>>,
     place: Option<OwnedSemaphorePermit>,
+    masks: Masks,
+    seat: Option<Seat>,
 }
 
 /// Why nothing ran.
@@ -111,6 +123,14 @@ pub enum Refused {
     /// Too many wait already.
     #[error("the host runs as many tools as it may, and as many wait; try again later")]
     Busy,
+    /// As many runs of this tool as its own limit allows are under way.
+    #[error("tool '{tool}' runs {most} times at once already, which is its limit; try again later")]
+    ToolBusy {
+        /// Its name.
+        tool: ToolName,
+        /// Its limit.
+        most: u32,
+    },
     /// Runs that start runs go only so deep.
     #[error("runs that start runs go only {DEPTH_MAX} deep")]
     TooDeep,
@@ -127,7 +147,18 @@ pub struct Run {
     pub subject: Subject,
     /// What it prints.
     pub output: Output,
+    /// What nobody may read in what it prints.
+    pub masks: Masks,
     ending: AbortOnDropHandle<Ended>,
+}
+
+/// A run that goes on only while its end is waited for. Dropping it ends it.
+struct Prepared {
+    id: Ulid,
+    subject: Subject,
+    output: Output,
+    masks: Masks,
+    run: BoxFuture<'static, Ended>,
 }
 
 /// How a run ended.
@@ -158,7 +189,9 @@ pub struct Outcome {
 
 impl Runs {
     /// Runs tools of this store, `at_once` at each depth, against these systems.
-    #[must_use]
+    ///
+    /// # Errors
+    /// Where there is no place for working folders.
     pub fn new(
         tools: ToolStore,
         journal: Journal,
@@ -166,14 +199,15 @@ impl Runs {
         registry: Arc<dyn Registry>,
         pods: Arc<dyn Pods>,
         marathon: Arc<dyn Marathon>,
-    ) -> Self {
+    ) -> std::io::Result<Self> {
         let gate = |_| Gate {
             places: Arc::new(Semaphore::new(at_once as usize)),
             waiting: AtomicU32::new(0),
             waiting_max: at_once.saturating_mul(WAITING_PER_PLACE),
         };
         let gates = (0..=DEPTH_MAX).map(gate).collect();
-        Self(Arc::new(Inner { tools, registry, pods, marathon, gates, journal, under_way: Mutex::default() }))
+        let folders = Place::open("ocho-runs-", None)?;
+        Ok(Self(Arc::new(Inner { tools, registry, pods, marathon, gates, journal, folders, under_way: Mutex::default() })))
     }
 
     /// The tools that can be run.
@@ -182,20 +216,47 @@ impl Runs {
         &self.0.tools
     }
 
-    /// Starts a run, after waiting for a place if need be.
+    /// A working folder for a run, empty.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn folder(&self) -> std::io::Result<WorkFolder> {
+        WorkFolder::new(Some(self.0.folders.path()))
+    }
+
+    /// Starts a run that goes on by itself, after waiting for a place if need be.
     ///
     /// # Errors
     /// Where nothing can run.
     pub async fn start(&self, order: Order) -> Result<Run, Refused> {
+        Ok(self.admit(order).await?.spawn())
+    }
+
+    /// Runs to the end and gathers what was printed, in the caller's own task: handing a small run to another one costs a good
+    /// part of what it costs.
+    ///
+    /// # Errors
+    /// Where nothing can run.
+    pub async fn run_to_end(&self, order: Order) -> Result<Outcome, Refused> {
+        Ok(self.admit(order).await?.outcome().await)
+    }
+
+    async fn admit(&self, order: Order) -> Result<Prepared, Refused> {
         let depth = order.caller.as_ref().map_or(0, |caller| caller.depth + 1);
         let gate = self.0.gates.get(depth as usize).ok_or(Refused::TooDeep)?;
         let revision = self.0.tools.get(order.argv.first().ok_or(Refused::Empty)?)?;
         let place = gate.enter().await?;
+        // While this run waited, its tool may have been replaced, or lost what it was granted.
+        let revision = self.0.tools.get(revision.tool.as_str())?;
+        let seat = revision.enter().map_err(|Full(most)| Refused::ToolBusy { tool: revision.tool.clone(), most })?;
         let folder = match order.folder {
-            None if revision.plugin.uses_folder() => Some(WorkFolder::new(None)?),
+            None if revision.plugin.uses_folder() => Some(self.folder()?),
             given => given,
         };
-        Ok(self.spawn(Start {
+        // What a job keeps secret stays so in the runs that it starts.
+        let caller = order.caller.as_ref().and_then(|caller| self.find(caller.run.parse().ok()?));
+        Ok(self.prepare(Start {
+            masks: caller.map_or_else(Masks::default, |caller| caller.masks),
             subject: Subject::Tool(revision),
             argv: order.argv,
             env: Vec::new(),
@@ -204,13 +265,15 @@ impl Runs {
             depth,
             outgoing: None,
             place: Some(place),
+            seat: Some(seat),
         }))
     }
 
     /// Starts a job of a bundle at once.
     #[must_use]
     pub fn start_job(&self, order: JobOrder) -> Run {
-        self.spawn(Start {
+        let start = Start {
+            masks: order.masks,
             argv: vec![order.step.name.clone()],
             subject: Subject::Job(order.step),
             env: order.env,
@@ -219,14 +282,16 @@ impl Runs {
             depth: 0,
             outgoing: Some(order.outgoing),
             place: None,
-        })
+            seat: None,
+        };
+        self.prepare(start).spawn()
     }
 
-    fn spawn(&self, start: Start) -> Run {
-        let Start { subject, argv, mut env, folder, parent, depth, outgoing, place } = start;
+    fn prepare(&self, start: Start) -> Prepared {
+        let Start { subject, argv, mut env, folder, parent, depth, outgoing, place, masks, seat } = start;
         let id = Ulid::generate();
         let output = Output::new(subject.limits().output_bytes);
-        let line = command_line::join(&masking::mask_words(&argv));
+        let line = masks.hide(command_line::join(&masking::mask_words(&argv)));
         env.push(("OCHO_RUN".to_owned(), id.to_string()));
         let request = RunRequest {
             caller: Caller { run: id.to_string(), tool: subject.caller(), depth },
@@ -239,6 +304,7 @@ impl Runs {
             output: output.clone(),
         };
         let started = Instant::now();
+        let why = Arc::new(OnceLock::new());
         let record = Record {
             runs: self.clone(),
             id,
@@ -248,15 +314,30 @@ impl Runs {
             started,
             output: output.clone(),
             recorded: false,
+            masks: masks.clone(),
+            why: why.clone(),
             _place: place,
+            _seat: seat,
         };
-        // Under the lock: the run takes itself off the list at its end, so it has to be on it by then.
-        let mut under_way = self.under_way();
-        let ending = AbortOnDropHandle::new(tokio::spawn(record.follow(request)));
-        let task = ending.abort_handle();
-        under_way.insert(id, UnderWay { subject: subject.clone(), line, started, output: output.clone(), task });
-        drop(under_way);
-        Run { id, subject, output, ending }
+        let (stop, stopped) = AbortHandle::new_pair();
+        let (shown, printed) = (subject.clone(), output.clone());
+        let under_way = UnderWay { subject: shown, line, started, output: printed, masks: masks.clone(), stop, why: why.clone() };
+        // On the list before this is asked: whoever takes a grant away at once marks the revision, then goes through the list.
+        self.under_way().insert(id, under_way.clone());
+        if subject.is_revoked() {
+            under_way.end("a grant was revoked");
+        }
+        // A panic is this run's alone, whoever polls it.
+        let run = Abortable::new(AssertUnwindSafe(record.follow(request)).catch_unwind(), stopped);
+        let run = run.map(move |ended| match ended {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(_panic)) => never_ended("the host failed"),
+            Err(Aborted) => match why.get() {
+                Some(why) => Ended { reason: Reason::Stopped(why.clone()), ..never_ended("") },
+                None => never_ended("was cancelled"),
+            },
+        });
+        Prepared { id, subject, output, masks, run: run.boxed() }
     }
 
     /// The runs under way, oldest first.
@@ -274,7 +355,14 @@ impl Runs {
     /// Ends a run; whether there was one.
     #[must_use]
     pub fn cancel(&self, id: Ulid) -> bool {
-        self.find(id).map(|run| run.task.abort()).is_some()
+        self.find(id).map(|run| run.stop.abort()).is_some()
+    }
+
+    /// Ends the runs of a tool that are under way and says why; gives their number.
+    #[must_use]
+    pub fn end_tool(&self, tool: &ToolName, why: &str) -> u32 {
+        let runs = self.list().into_iter().filter(|(_, run)| matches!(&run.subject, Subject::Tool(one) if one.tool == *tool));
+        runs.map(|(_, run)| run.end(why)).count().try_into().unwrap_or(u32::MAX)
     }
 
     /// Where runs that ended are found again.
@@ -294,6 +382,14 @@ impl Runs {
             marathon: self.0.marathon.clone(),
             shell: Arc::new(self.clone()),
         }
+    }
+}
+
+impl UnderWay {
+    fn end(&self, why: &str) {
+        // The first reason counts.
+        let _ = self.why.set(why.to_owned());
+        self.stop.abort();
     }
 }
 
@@ -334,7 +430,10 @@ struct Record {
     started: Instant,
     output: Output,
     recorded: bool,
+    masks: Masks,
+    why: Arc<OnceLock<String>>,
     _place: Option<OwnedSemaphorePermit>,
+    _seat: Option<Seat>,
 }
 
 /// What the journal keeps of a run's output, on each channel.
@@ -365,15 +464,17 @@ impl Record {
     fn cancelled(&mut self) {
         let elapsed = self.started.elapsed();
         let (tool, revision, run, elapsed_ms) = (self.subject.name(), self.subject.revision(), self.id, elapsed.as_millis());
-        tracing::info!(%tool, revision, %run, elapsed_ms, "run cancelled");
-        self.write(elapsed, Duration::ZERO, 137, Some("cancelled, or its caller went away".to_owned()), None);
+        let reason =
+            self.why.get().map_or_else(|| "cancelled, or its caller went away".to_owned(), |why| format!("was ended: {why}"));
+        tracing::info!(%tool, revision, %run, elapsed_ms, reason, "run cancelled");
+        self.write(elapsed, Duration::ZERO, 137, Some(reason), None);
     }
 
     fn write(&mut self, elapsed: Duration, cpu: Duration, exit_code: u8, reason: Option<String>, backtrace: Option<String>) {
         self.recorded = true;
         self.runs.under_way().remove(&self.id);
         let is_kept = self.subject.is_kept();
-        let kept = |channel| if is_kept { text(&self.output, channel, JOURNAL_BYTES) } else { String::new() };
+        let kept = |channel| if is_kept { self.masks.hide(text(&self.output, channel, JOURNAL_BYTES)) } else { String::new() };
         self.runs.0.journal.record(RunRecord {
             run: self.id.to_string(),
             parent: self.parent.clone(),
@@ -385,8 +486,8 @@ impl Record {
             elapsed_ms: millis(elapsed),
             cpu_ms: millis(cpu),
             exit_code,
-            reason,
-            backtrace,
+            reason: reason.map(|reason| self.masks.hide(reason)),
+            backtrace: backtrace.map(|frames| self.masks.hide(frames)),
             out: kept(Channel::Out),
             err: kept(Channel::Err),
         });
@@ -405,22 +506,36 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn never_ended(why: &str) -> Ended {
+    Ended { reason: Reason::Failed(why.to_owned()), cpu: Duration::ZERO, elapsed: Duration::ZERO }
+}
+
+impl Prepared {
+    fn spawn(self) -> Run {
+        let Self { id, subject, output, masks, run } = self;
+        Run { id, subject, output, masks, ending: AbortOnDropHandle::new(tokio::spawn(run)) }
+    }
+
+    async fn outcome(self) -> Outcome {
+        let ended = self.run.await;
+        let all = |channel| text(&self.output, channel, usize::MAX);
+        let ending = Ending::of(&ended, &self.subject, self.id, &self.output);
+        Outcome { id: self.id, out: all(Channel::Out), err: all(Channel::Err), ending }
+    }
+}
+
 impl Run {
     /// Waits for the end; what was printed stays in `output`.
     pub async fn ended(&mut self) -> Ending {
-        let ended = (&mut self.ending).await.unwrap_or_else(|error| {
-            let why = if error.is_cancelled() { "was cancelled".to_owned() } else { error.to_string() };
-            Ended { reason: Reason::Failed(why), cpu: Duration::ZERO, elapsed: Duration::ZERO }
-        });
-        let (exit_code, note) = (ended.reason.exit_code(), self.subject.note(&ended.reason, self.id));
-        Ending { exit_code, note, elapsed: ended.elapsed, truncated: self.output.is_over() }
+        let ended = (&mut self.ending).await.unwrap_or_else(|error| never_ended(&error.to_string()));
+        Ending::of(&ended, &self.subject, self.id, &self.output)
     }
+}
 
-    /// Waits for the end and gathers what was printed.
-    pub async fn outcome(mut self) -> Outcome {
-        let ending = self.ended().await;
-        let all = |channel| text(&self.output, channel, usize::MAX);
-        Outcome { id: self.id, out: all(Channel::Out), err: all(Channel::Err), ending }
+impl Ending {
+    fn of(ended: &Ended, subject: &Subject, run: Ulid, output: &Output) -> Self {
+        let (exit_code, note) = (ended.reason.exit_code(), subject.note(&ended.reason, run));
+        Self { exit_code, note, elapsed: ended.elapsed, truncated: output.is_over() }
     }
 }
 
@@ -434,8 +549,8 @@ fn text(output: &Output, channel: Channel, limit_bytes: usize) -> String {
 impl Shell for Runs {
     fn run(&self, caller: Caller, argv: Vec<String>, files: Vec<Upload>) -> BoxFuture<'_, Result<ShellOutcome, ShellError>> {
         async move {
-            let folder = folder_of(&files).map_err(|error| Problem::new("files", error.to_string()))?;
-            let outcome = self.start(Order { argv, folder, caller: Some(caller) }).await?.outcome().await;
+            let folder = self.folder_of(&files).map_err(|error| Problem::new("files", error.to_string()))?;
+            let outcome = self.run_to_end(Order { argv, folder, caller: Some(caller) }).await?;
             let Outcome { id, out, err, ending } = outcome;
             let err = ending.note.map_or_else(|| err.clone(), |note| format!("{err}{note}\n"));
             let (exit_code, elapsed, truncated) = (ending.exit_code, ending.elapsed, ending.truncated);
@@ -445,13 +560,15 @@ impl Shell for Runs {
     }
 }
 
-fn folder_of(files: &[Upload]) -> Result<Option<WorkFolder>, FolderError> {
-    if files.is_empty() {
-        return Ok(None);
+impl Runs {
+    fn folder_of(&self, files: &[Upload]) -> Result<Option<WorkFolder>, FolderError> {
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let folder = self.folder().map_err(|cause| FolderError::Io { name: ".".to_owned(), cause })?;
+        files.iter().try_for_each(|file| folder.write(&file.name, &file.content))?;
+        Ok(Some(folder))
     }
-    let folder = WorkFolder::new(None).map_err(|cause| FolderError::Io { name: ".".to_owned(), cause })?;
-    files.iter().try_for_each(|file| folder.write(&file.name, &file.content))?;
-    Ok(Some(folder))
 }
 
 impl From<Refused> for ShellError {
@@ -460,7 +577,7 @@ impl From<Refused> for ShellError {
             Refused::Empty => Self::Other(Problem::new("empty", "the command line is empty")),
             Refused::NoTool(NoTool::Unknown(name)) => Self::NoSuchTool(name),
             Refused::NoTool(broken) => Self::Other(Problem::new("broken", broken.to_string())),
-            Refused::Busy => Self::Busy,
+            Refused::Busy | Refused::ToolBusy { .. } => Self::Busy,
             Refused::TooDeep => Self::TooDeep(DEPTH_MAX),
             Refused::Folder(error) => Self::Other(Problem::new("folder", error.to_string())),
         }

@@ -296,6 +296,11 @@ pub trait Shell: Send + Sync {
 pub trait Outgoing: Send + Sync {
     /// Whether a request to `host` may go to `address`, one of those that the name means now. Asked at every request.
     fn allows(&self, host: String, address: SocketAddr) -> BoxFuture<'_, bool>;
+
+    /// How servers of `https` are known; without it such requests are refused.
+    fn tls(&self) -> BoxFuture<'_, Option<Arc<rustls::ClientConfig>>> {
+        Box::pin(async { None })
+    }
 }
 
 /// Time as a run on a stage sees it.

@@ -14,6 +14,9 @@ use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::host::Outgoing;
@@ -64,11 +67,12 @@ async fn send(
     policy: &dyn Outgoing,
     place: OwnedSemaphorePermit,
 ) -> Answer {
-    // The connection is plain, so a guest that asks for TLS must not be led to believe that it has it.
-    if request.uri().scheme() != Some(&Scheme::HTTP) {
-        return Err(Error::HttpRequestDenied);
-    }
-    let stream = connect(request.uri(), options.connect_timeout.unwrap_or(CONNECT).min(CONNECT), policy).await?;
+    let timeout = options.connect_timeout.unwrap_or(CONNECT).min(CONNECT);
+    let stream = match request.uri().scheme() {
+        Some(scheme) if *scheme == Scheme::HTTP => Either::Left(connect(request.uri(), 80, timeout, policy).await?),
+        Some(scheme) if *scheme == Scheme::HTTPS => Either::Right(secured(request.uri(), timeout, policy).await?),
+        _ => return Err(Error::HttpRequestDenied),
+    };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse();
     *request.uri_mut() = path.map_err(|_| Error::HttpRequestUriInvalid)?;
@@ -94,10 +98,9 @@ async fn send(
 }
 
 /// Connects to the first address of the name that the policy allows: the very address that was checked.
-async fn connect(uri: &http::Uri, timeout: Duration, policy: &dyn Outgoing) -> Result<TcpStream, Error> {
-    let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let port = authority.port_u16().unwrap_or(80);
+async fn connect(uri: &http::Uri, default_port: u16, timeout: Duration, policy: &dyn Outgoing) -> Result<TcpStream, Error> {
+    let host = host_of(uri)?;
+    let port = uri.port_u16().unwrap_or(default_port);
     let found = tokio::time::timeout(timeout, tokio::net::lookup_host((host, port))).await.map_err(|_| Error::DnsTimeout)?;
     let mut failure = Error::HttpRequestDenied;
     for address in found.map_err(|_| Error::DestinationNotFound)? {
@@ -112,6 +115,27 @@ async fn connect(uri: &http::Uri, timeout: Duration, policy: &dyn Outgoing) -> R
         }
     }
     Err(failure)
+}
+
+/// The name or address, without the brackets of IPv6.
+fn host_of(uri: &http::Uri) -> Result<&str, Error> {
+    let host = uri.host().ok_or(Error::HttpRequestUriInvalid)?;
+    Ok(host.trim_start_matches('[').trim_end_matches(']'))
+}
+
+/// Connects and makes sure that the server is whom the URL names.
+async fn secured(uri: &http::Uri, timeout: Duration, policy: &dyn Outgoing) -> Result<TlsStream<TcpStream>, Error> {
+    let name = host_of(uri)?.to_owned().try_into().map_err(|_| Error::HttpRequestUriInvalid)?;
+    let config = policy.tls().await.ok_or(Error::HttpRequestDenied)?;
+    let stream = connect(uri, 443, timeout, policy).await?;
+    let greeted = tokio::time::timeout(timeout, TlsConnector::from(config).connect(name, stream)).await;
+    greeted.map_err(|_| Error::ConnectionTimeout)?.map_err(|error| {
+        let of_certificate = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+        match of_certificate {
+            Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
+            _ => Error::TlsProtocolError,
+        }
+    })
 }
 
 /// Link-local addresses (a cloud's metadata service is one), those that mean many, and those that mean none: whatever a policy says.

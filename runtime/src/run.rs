@@ -81,6 +81,9 @@ pub enum Reason {
         /// The limit in entries.
         entries: u64,
     },
+    /// The operator ended it.
+    #[error("was ended: {0}")]
+    Stopped(String),
     /// All places in the pool are taken.
     #[error("found no free place on the host")]
     Busy,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use ulid::Ulid;
 
 use super::problem;
+use crate::masks::Masks;
 use crate::portal;
 use crate::runs::{Order, Refused, Run, Runs, UnderWay};
 use crate::tools::NoTool;
@@ -23,7 +24,7 @@ use crate::tools::NoTool;
 /// Events: `started` (`run`, `tool`, `revision`), `out` and `err` (`text`), `ended` (`ok`, `exit_code`, `elapsed_ms`, `truncated`,
 /// and `note` where the host ended it). The caller's going away ends the run.
 pub(super) async fn start(State(runs): State<Runs>, request: Request) -> Response {
-    let (words, folder) = match portal::take_order(request).await {
+    let (words, folder) = match portal::take_order(&runs, request).await {
         Ok(order) => order,
         Err(why) => return problem(StatusCode::BAD_REQUEST, "request", &why),
     };
@@ -38,7 +39,7 @@ fn refusal(refused: &Refused) -> Response {
         Refused::Empty | Refused::TooDeep => (StatusCode::BAD_REQUEST, "request"),
         Refused::NoTool(NoTool::Unknown(_)) => (StatusCode::NOT_FOUND, "no-such-tool"),
         Refused::NoTool(NoTool::Broken { .. }) => (StatusCode::CONFLICT, "broken-tool"),
-        Refused::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+        Refused::Busy | Refused::ToolBusy { .. } => (StatusCode::TOO_MANY_REQUESTS, "busy"),
         Refused::Folder(_) => (StatusCode::INTERNAL_SERVER_ERROR, "folder"),
     };
     problem(status, code, &refused.to_string())
@@ -56,7 +57,7 @@ pub(super) fn ndjson(id: Ulid, events: impl Stream<Item = Value> + Send + 'stati
 fn follow(run: Run) -> impl Stream<Item = Value> + Send {
     let started =
         json!({"event": "started", "run": run.id.to_string(), "tool": run.subject.name(), "revision": run.subject.revision()});
-    let printed = printed(run.output.reader());
+    let printed = printed(run.output.reader(), run.masks.clone());
     let ended = stream::once(async move {
         let mut run = run;
         let ending = run.ended().await;
@@ -73,8 +74,8 @@ fn follow(run: Run) -> impl Stream<Item = Value> + Send {
 }
 
 /// What a run prints, as events; a character that is cut at the border of two chunks waits for its rest.
-fn printed(reader: OutputReader) -> impl Stream<Item = Value> + Send {
-    stream::unfold((reader, Undecoded::default()), |(mut reader, mut undecoded)| async move {
+fn printed(reader: OutputReader, masks: Masks) -> impl Stream<Item = Value> + Send {
+    stream::unfold((reader, Undecoded { masks, ..Undecoded::default() }), |(mut reader, mut undecoded)| async move {
         let events: Vec<Value> = match reader.next().await {
             Some(chunks) => chunks.into_iter().filter_map(|chunk| undecoded.take(chunk.channel, &chunk.bytes)).collect(),
             None if undecoded.is_empty() => return None,
@@ -85,9 +86,10 @@ fn printed(reader: OutputReader) -> impl Stream<Item = Value> + Send {
     .flatten()
 }
 
-/// Bytes of a character that is not complete yet, for each channel.
+/// Bytes of a character that is not complete yet, for each channel; of a whole line where secrets are masked in it.
 #[derive(Default)]
 struct Undecoded {
+    masks: Masks,
     out: Vec<u8>,
     err: Vec<u8>,
 }
@@ -100,11 +102,12 @@ impl Undecoded {
         };
         waiting.extend_from_slice(bytes);
         let complete = match std::str::from_utf8(waiting) {
+            _ if !self.masks.is_empty() => waiting.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1),
             // Only an incomplete end waits; what is wrong in the middle is replaced.
             Err(error) if error.error_len().is_none() => error.valid_up_to(),
             _ => waiting.len() - incomplete_end(waiting),
         };
-        let text = String::from_utf8_lossy(&waiting[..complete]).into_owned();
+        let text = self.masks.hide(String::from_utf8_lossy(&waiting[..complete]).into_owned());
         waiting.drain(..complete);
         (!text.is_empty()).then(|| event(channel, &text))
     }
@@ -116,7 +119,7 @@ impl Undecoded {
     fn rest(&mut self) -> Vec<Value> {
         let rest = [(Channel::Out, std::mem::take(&mut self.out)), (Channel::Err, std::mem::take(&mut self.err))];
         let whole = rest.iter().filter(|(_, bytes)| !bytes.is_empty());
-        whole.map(|(channel, bytes)| event(*channel, &String::from_utf8_lossy(bytes))).collect()
+        whole.map(|(channel, bytes)| event(*channel, &self.masks.hide(String::from_utf8_lossy(bytes).into_owned()))).collect()
     }
 }
 
@@ -194,7 +197,7 @@ pub(super) async fn show(State(runs): State<Runs>, Path(id): Path<String>) -> Re
 /// What a run printed, as events; of one under way also what it goes on to print. Going away does not end the run.
 pub(super) async fn output(State(runs): State<Runs>, Path(id): Path<String>) -> Response {
     if let Some((id, run)) = id.parse().ok().and_then(|id| Some((id, runs.find(id)?))) {
-        return ndjson(id, printed(run.output.reader()));
+        return ndjson(id, printed(run.output.reader(), run.masks));
     }
     match (runs.journal().get(&id).await, id.parse()) {
         (Some(record), Ok(id)) => {

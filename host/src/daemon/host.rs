@@ -23,7 +23,7 @@ use crate::pods::{FanOut, PodClient};
 use crate::portal::{self, Portal};
 use crate::runs::{DEPTH_MAX, Runs};
 use crate::servo::exec::ServoTools;
-use crate::servo::jobs::{Jobs, JobsConfig};
+use crate::servo::jobs::{Jobs, JobsConfig, NoJobs};
 use crate::servo::{self, Servo};
 use crate::tools::{BUILTIN, DefaultLimits, ToolStore, ToolsFolder};
 use crate::zookeeper::{ZooKeeperConfig, ZooKeeperRegistry};
@@ -94,7 +94,8 @@ impl Host {
         let own = own_pods.iter().map(|(pod, _)| pod.clone()).collect();
         let pods = Arc::new(OwnPods::new(own, Arc::new(PodClient::new(registry.clone(), FanOut::default()))));
         let marathon = MarathonClient::new(systems.marathon).context("the Marathon client cannot start")?;
-        let runs = Runs::new(tools, systems.journal, args.runs, registry.clone(), pods, Arc::new(marathon));
+        let runs = Runs::new(tools, systems.journal, args.runs, registry.clone(), pods, Arc::new(marathon))
+            .context("no place for working folders")?;
         let servo_port = outer_port(faces.servo.local_addr()?.port());
         let callback = SocketAddr::new(advertised(args, &faces.servo, systems.zookeeper), servo_port);
         let jobs = Jobs::new(JobsConfig {
@@ -107,7 +108,7 @@ impl Host {
             callback_base: format!("http://{callback}"),
             data: systems.data,
         })
-        .context("no place to unpack bundles")?;
+        .map_err(|error| no_jobs(error, args))?;
         if let Some((servo, _)) = own_pods.last() {
             servo.set_tools(Arc::new(ServoTools(jobs.clone())));
         }
@@ -167,6 +168,16 @@ fn reached_at(face: Option<SocketAddr>, zookeeper: &str) -> IpAddr {
             };
             way().unwrap_or(loopback)
         }
+    }
+}
+
+/// A file of authorities that cannot be used is a matter of the configuration.
+fn no_jobs(error: NoJobs, args: &HostArgs) -> anyhow::Error {
+    match (error, args.servo_args.job_http_ca.clone()) {
+        (NoJobs::NoCertificates(why), Some(path)) => {
+            ConfigError::Path { option: "--job-http-ca", path, cause: std::io::Error::other(why) }.into()
+        }
+        (error, _) => error.into(),
     }
 }
 

@@ -14,6 +14,7 @@ use super::cluster::Cluster;
 use super::host::Host;
 use crate::config::is_loopback;
 use crate::guard::{LoopbackOnly, refuse_foreign};
+use crate::server::{self, Patience};
 use crate::tools::ToolsFolder;
 
 /// Requests in flight get so long to end after a signal.
@@ -88,10 +89,7 @@ impl Life {
         let app = guarded(app, listener.local_addr()?);
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await;
-            if let Err(error) = served {
-                tracing::error!(%error, face = name, "face ended");
-            }
+            server::serve(listener, app, Patience::default(), stop).await;
             name
         });
         Ok(())

@@ -95,12 +95,12 @@ impl Portal {
         let failure = |why: &dyn std::fmt::Display| Answer::failure(format!("failure -> {why}"));
         let line = raw_line(&request).ok_or_else(|| failure(&"X-Shell header missing"))?.to_vec();
         let request = self.auth.check_line(request, &line).await.map_err(|denied| failure(&denied))?;
-        let (argv, folder) = take_order(request).await.map_err(Answer::failure)?;
+        let (argv, folder) = take_order(&self.runs, request).await.map_err(Answer::failure)?;
         if argv.first().is_some_and(|word| word == "help") {
             return Ok(Answer { ok: true, out: self.available(), run: None });
         }
-        let run = self.runs.start(Order { argv, folder, caller: None }).await.map_err(|refused| self.refusal(refused))?;
-        Ok(answer(run.outcome().await))
+        let order = Order { argv, folder, caller: None };
+        self.runs.run_to_end(order).await.map(answer).map_err(|refused| self.refusal(refused))
     }
 
     fn available(&self) -> String {
@@ -123,11 +123,11 @@ fn raw_line(request: &Request) -> Option<&[u8]> {
 }
 
 /// Takes words and files out of a request that may be answered; else says why not.
-pub(crate) async fn take_order(request: Request) -> Result<(Vec<String>, Option<WorkFolder>), String> {
+pub(crate) async fn take_order(runs: &Runs, request: Request) -> Result<(Vec<String>, Option<WorkFolder>), String> {
     let line = raw_line(&request).ok_or("failure -> X-Shell header missing")?;
     let line = std::str::from_utf8(line).map_err(|_| "failure -> X-Shell is not UTF-8")?;
     let words = words(line).map_err(|error| format!("failure -> {error}"))?;
-    let folder = uploads::receive(request).await.map_err(|error| error.to_string())?;
+    let folder = uploads::receive(runs, request).await.map_err(|error| error.to_string())?;
     Ok((words, folder))
 }
 

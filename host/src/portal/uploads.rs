@@ -8,6 +8,8 @@ use axum::http::header;
 use ocho_runtime::{FolderError, WorkFolder};
 use tokio::io::AsyncWriteExt as _;
 
+use crate::runs::Runs;
+
 /// Files of one request.
 const FILES: usize = 1000;
 
@@ -29,7 +31,7 @@ pub(super) enum UploadError {
 }
 
 /// Takes the files out of a request; nothing where it has none. A part without a filename is ignored, and so is any other body.
-pub(super) async fn receive(request: Request) -> Result<Option<WorkFolder>, UploadError> {
+pub(super) async fn receive(runs: &Runs, request: Request) -> Result<Option<WorkFolder>, UploadError> {
     if !is_multipart(&request) {
         return Ok(None);
     }
@@ -47,7 +49,7 @@ pub(super) async fn receive(request: Request) -> Result<Option<WorkFolder>, Uplo
         if taken.insert(name.clone()) {
             let folder = match &mut folder {
                 Some(folder) => folder,
-                none => none.insert(WorkFolder::new(None)?),
+                none => none.insert(runs.folder()?),
             };
             write(folder, &name, part).await?;
         }

@@ -69,6 +69,14 @@ impl Subject {
         }
     }
 
+    /// Whether something that it was granted was taken away at once: it must not go on.
+    pub(super) fn is_revoked(&self) -> bool {
+        match self {
+            Self::Tool(revision) => revision.is_revoked(),
+            Self::Job(_) => false,
+        }
+    }
+
     /// Who asks, for the runs that it starts. A job's name need not be one of a tool's.
     pub(super) fn caller(&self) -> ToolName {
         match self {

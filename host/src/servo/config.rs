@@ -36,9 +36,12 @@ pub struct ServoArgs {
         default_value = "pods/registry,pods/observe,proxy/shell,proxy/shell-blocking"
     )]
     pub job_grants: Vec<Interface>,
-    /// Hosts beside the pods of the cluster that jobs may send HTTP requests to
+    /// Hosts beside the pods of the cluster that jobs may send HTTP requests to: names, addresses, networks such as 10.1.0.0/16
     #[arg(long, value_name = "HOST[:PORT],...", env = "OCHOD_JOB_HTTP", value_delimiter = ',')]
     pub job_http: Vec<AllowedHost>,
+    /// Authorities that vouch for servers of https, beside the system's: a file of certificates in PEM form
+    #[arg(long, value_name = "FILE", env = "OCHOD_JOB_HTTP_CA")]
+    pub job_http_ca: Option<PathBuf>,
 }
 
 /// How jobs are run.
@@ -54,6 +57,8 @@ pub struct JobSettings {
     pub grants: Grants,
     /// Where their HTTP requests may go, besides pods.
     pub allowed: Vec<AllowedHost>,
+    /// Who vouches for servers of `https`, beside those that the system trusts.
+    pub ca: Option<PathBuf>,
 }
 
 /// The file in the data folder that keeps a token that was made.
@@ -72,6 +77,7 @@ impl ServoArgs {
             wall: self.job_wall_limit,
             grants: self.job_grants.iter().copied().collect(),
             allowed: self.job_http.clone(),
+            ca: self.job_http_ca.clone(),
         }
     }
 

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use ulid::Ulid;
 
+use super::authorities::{Authorities, NoCertificates};
 use super::bundle::BundleLimits;
 use super::code::JobCode;
 use super::config::JobSettings;
@@ -25,6 +26,7 @@ use super::reach::JobReach;
 use super::upload::Upload;
 use super::variables::Variables;
 use crate::journal::{JobRecord, Journal};
+use crate::masks::Masks;
 use crate::runs::Runs;
 
 /// Jobs that wait for a place, for each that may run.
@@ -74,6 +76,17 @@ pub struct JobsConfig<'a> {
     pub callback_base: String,
     /// Folder of state that survives.
     pub data: Option<&'a Path>,
+}
+
+/// Why no jobs can be run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum NoJobs {
+    /// The disk refuses.
+    #[error("no place to unpack bundles: {0}")]
+    NoPlace(#[from] std::io::Error),
+    /// The operator's file is none.
+    #[error(transparent)]
+    NoCertificates(#[from] NoCertificates),
 }
 
 /// What to run.
@@ -175,9 +188,10 @@ impl Jobs {
     /// Runs jobs against this host.
     ///
     /// # Errors
-    /// Where there is no place to unpack bundles.
-    pub fn new(config: JobsConfig<'_>) -> std::io::Result<Self> {
-        let JobSettings { at_once, cpu, wall, grants, allowed } = config.settings.clone();
+    /// Where there is no place to unpack bundles, or the file of authorities cannot be read.
+    pub fn new(config: JobsConfig<'_>) -> Result<Self, NoJobs> {
+        let JobSettings { at_once, cpu, wall, grants, allowed, ca } = config.settings.clone();
+        let authorities = Authorities::with(ca.as_deref())?;
         let bundle_limits = BundleLimits::default();
         let job = Limits::job();
         let limits = Limits {
@@ -196,7 +210,7 @@ impl Jobs {
             token: config.token,
             limits,
             bundle_limits,
-            outgoing: Arc::new(JobReach { registry: config.registry, allowed }),
+            outgoing: Arc::new(JobReach { registry: config.registry, allowed, authorities }),
             callback_base: config.callback_base,
             places: Arc::new(Semaphore::new(at_once as usize)),
             waiting: AtomicU32::new(0),
@@ -245,6 +259,11 @@ impl Jobs {
         Ok(job)
     }
 
+    /// What no job's log may show, whatever its tools print: the token that signs bundles.
+    fn known_secrets(&self) -> impl Iterator<Item = String> {
+        std::iter::once(self.0.token.reveal().to_owned())
+    }
+
     fn job(&self, order: &JobOrder) -> Job {
         let secret = format!("{:032x}", rand::random::<u128>());
         let callback = Callback { url: format!("{}/callback/{secret}", self.0.callback_base), secret, folder: Mutex::default() };
@@ -252,7 +271,7 @@ impl Jobs {
             id: Ulid::generate(),
             names: order.names.clone(),
             came: Instant::now(),
-            log: JobLog::new(order.variables.secrets()),
+            log: JobLog::new(Masks::of(self.known_secrets().chain(order.variables.secrets()))),
             variables: order.variables.clone(),
             callback,
             cancel: CancellationToken::new(),

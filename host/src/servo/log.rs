@@ -1,9 +1,10 @@
 //! The log of a job: lines that the host adds and lines that the components print, in order, secrets masked.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use ocho_core::masking::MASK;
 use tokio::sync::Notify;
+
+use crate::masks::Masks;
 
 /// Where a line comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct JobLog(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     news: Notify,
-    secrets: Vec<String>,
+    masks: RwLock<Masks>,
 }
 
 #[derive(Debug, Default)]
@@ -52,10 +53,22 @@ struct State {
 }
 
 impl JobLog {
-    /// An empty log that masks these texts.
+    /// An empty log that masks these secrets.
     #[must_use]
-    pub fn new(secrets: Vec<String>) -> Self {
-        Self(Arc::new(Shared { state: Mutex::default(), news: Notify::new(), secrets }))
+    pub fn new(masks: Masks) -> Self {
+        Self(Arc::new(Shared { state: Mutex::default(), news: Notify::new(), masks: RwLock::new(masks) }))
+    }
+
+    /// What it masks.
+    #[must_use]
+    pub fn masks(&self) -> Masks {
+        self.0.masks.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Masks these texts too, from now on.
+    pub fn mask(&self, secrets: Vec<String>) {
+        let masks = self.masks().and(secrets);
+        *self.0.masks.write().unwrap_or_else(PoisonError::into_inner) = masks;
     }
 
     /// Adds a line of the host.
@@ -69,12 +82,7 @@ impl JobLog {
     }
 
     fn add(&self, kind: Kind, text: String) {
-        let text = self.0.secrets.iter().fold(
-            text,
-            |text, secret| {
-                if text.contains(secret) { text.replace(secret, MASK) } else { text }
-            },
-        );
+        let text = self.masks().hide(text);
         let mut state = self.lock();
         // What the host has to say is little, and always kept.
         let is_kept = kind == Kind::Note || state.bytes < LOG_BYTES;
@@ -184,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_full_log_takes_only_what_the_host_says() {
-        let log = JobLog::new(Vec::new());
+        let log = JobLog::new(Masks::default());
         (0..=LOG_BYTES / LINE_COST).for_each(|_| log.printed(Kind::Out, b""));
         log.printed(Kind::Err, b"lost");
         log.note("failure (x)");
@@ -196,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn readers_follow_to_the_end() {
-        let log = JobLog::new(vec!["hunter22".to_owned()]);
+        let log = JobLog::new(Masks::of(["hunter22".to_owned()]));
         log.note("$A = 1");
         log.printed(Kind::Err, b"it is hunter22, \xff");
         log.printed(Kind::Tail, b"tail");

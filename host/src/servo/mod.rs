@@ -4,6 +4,7 @@
 //! [`bundle`] unpacks it, [`secrets`] decrypts, [`find`] chooses a component, [`code`] compiles it once.
 
 mod accept;
+pub mod authorities;
 mod bundle;
 mod code;
 pub mod config;

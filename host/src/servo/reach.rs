@@ -10,18 +10,27 @@ use ocho_core::{ClusterGlob, Registration};
 use ocho_runtime::host::{Outgoing, Registry};
 use serde_json::Value;
 
+use super::authorities::Authorities;
 use crate::config::is_loopback;
 
 /// A host that jobs may send requests to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedHost {
-    host: String,
+    host: Host,
     port: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Host {
+    /// As requests spell it, in lower case.
+    Name(String),
+    /// Addresses whose first `bits` are those of `ip`.
+    Network { ip: IpAddr, bits: u8 },
 }
 
 /// A text that names no host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` does not read as `<name or address>[:<port>]`")]
+#[error("`{0}` does not read as `<name, address or network>[:<port>]`, such as `repo.example`, `10.0.0.5:8081` or `10.1.0.0/16`")]
 pub struct NotAHost(String);
 
 impl FromStr for AllowedHost {
@@ -29,25 +38,62 @@ impl FromStr for AllowedHost {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || NotAHost(text.to_owned());
-        if let Ok(ip) = text.parse::<IpAddr>() {
-            return Ok(Self { host: ip.to_string(), port: None });
+        // An IPv6 address has colons itself.
+        if let Some(host) = Host::address(text) {
+            return Ok(Self { host, port: None });
         }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) => (host, Some(port.parse().map_err(|_| wrong())?)),
             None => (text, None),
         };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        let is_name = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._:".contains(c));
-        if is_name { Ok(Self { host, port }) } else { Err(wrong()) }
+        let bare = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
+        let is_name = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+        let name = || is_name.then(|| Host::Name(host.to_ascii_lowercase()));
+        Ok(Self { host: Host::address(bare).or_else(name).ok_or_else(wrong)?, port })
     }
+}
+
+impl Host {
+    /// An address, or a network such as `10.1.0.0/16`.
+    fn address(text: &str) -> Option<Self> {
+        let (ip, bits) = text.split_once('/').map_or((text, None), |(ip, bits)| (ip, Some(bits)));
+        let ip = ip.parse::<IpAddr>().ok()?;
+        let all = if ip.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(all), |bits| bits.parse().ok())?;
+        (bits <= all).then_some(Self::Network { ip, bits })
+    }
+
+    fn covers(&self, host: &str, ip: IpAddr) -> bool {
+        match self {
+            Self::Name(name) => name.eq_ignore_ascii_case(host),
+            Self::Network { ip: network, bits } => is_in(ip, *network, *bits),
+        }
+    }
+
+    /// Whether it means this machine, so that requests to loopback are what the operator wants.
+    fn is_own(&self) -> bool {
+        match self {
+            Self::Name(name) => name == "localhost",
+            Self::Network { ip, bits } => *bits >= 8 && is_loopback(*ip),
+        }
+    }
+}
+
+/// Whether the first `bits` of two addresses are the same.
+fn is_in(ip: IpAddr, network: IpAddr, bits: u8) -> bool {
+    let differ = match (ip.to_canonical(), network.to_canonical()) {
+        (IpAddr::V4(ip), IpAddr::V4(network)) => (ip.to_bits() ^ network.to_bits()).leading_zeros(),
+        (IpAddr::V6(ip), IpAddr::V6(network)) => (ip.to_bits() ^ network.to_bits()).leading_zeros(),
+        _ => return false,
+    };
+    differ >= u32::from(bits)
 }
 
 impl AllowedHost {
     fn covers(&self, host: &str, address: SocketAddr) -> bool {
-        let named = self.host.eq_ignore_ascii_case(host) && self.port.is_none_or(|port| port == address.port());
+        let named = self.host.covers(host, address.ip()) && self.port.is_none_or(|port| port == address.port());
         // A name that somebody else answers for must not lead into this machine.
-        let is_own = self.host == "localhost" || self.host.parse().is_ok_and(is_loopback);
-        named && (is_own || !is_loopback(address.ip()))
+        named && (self.host.is_own() || !is_loopback(address.ip()))
     }
 }
 
@@ -55,11 +101,16 @@ impl AllowedHost {
 pub(super) struct JobReach {
     pub(super) registry: Arc<dyn Registry>,
     pub(super) allowed: Vec<AllowedHost>,
+    pub(super) authorities: Authorities,
 }
 
 impl Outgoing for JobReach {
     fn allows(&self, host: String, address: SocketAddr) -> BoxFuture<'_, bool> {
         async move { self.allowed.iter().any(|allowed| allowed.covers(&host, address)) || self.is_pods(address).await }.boxed()
+    }
+
+    fn tls(&self) -> BoxFuture<'_, Option<Arc<rustls::ClientConfig>>> {
+        self.authorities.config().boxed()
     }
 }
 
@@ -106,11 +157,20 @@ mod tests {
         assert!(allowed("repo.example").covers("REPO.example", at("10.0.0.1:80")));
         assert!(!allowed("repo.example:8081").covers("repo.example", at("10.0.0.1:80")));
         assert!(!allowed("repo.example").covers("other.example", at("10.0.0.1:80")));
+        let network = allowed("10.1.0.0/16:443");
+        assert!(network.covers("any.example", at("10.1.255.1:443")) && network.covers("x", at("[::ffff:10.1.0.1]:443")));
+        assert!(!network.covers("x", at("10.2.0.1:443")) && !network.covers("x", at("10.1.0.1:80")));
+        assert!(allowed("2001:db8::/32").covers("x", at("[2001:db8::1]:80")));
+        assert!(!allowed("[2001:db8::/32]:80").covers("x", at("[2001:db8::1]:81")));
+        assert!(allowed("0.0.0.0/0").covers("x", at("10.0.0.1:80")));
+        assert!(!allowed("0.0.0.0/0").covers("x", at("127.0.0.1:80")), "everywhere is not here");
+        assert!(allowed("127.0.0.0/8").covers("x", at("127.0.0.1:80")));
         assert!(!allowed("repo.example").covers("repo.example", at("127.0.0.1:80")), "a name must not lead into this machine");
         assert!(allowed("localhost:80").covers("localhost", at("127.0.0.1:80")));
         assert!(allowed("127.0.0.1").covers("127.0.0.1", at("127.0.0.1:9")));
         assert!(allowed("[::1]:80").covers("::1", at("[::1]:80")));
-        for bad in ["", ":80", "h:x", "h:70000", "http://h", "h/x", "u@h", "a b"] {
+        for bad in ["", ":80", "h:x", "h:70000", "http://h", "h/x", "u@h", "a b", "10.0.0.0/33", "10.0.0.0/x", "::/129", "[h]:1"]
+        {
             assert!(bad.parse::<AllowedHost>().is_err(), "{bad}");
         }
     }

@@ -8,9 +8,12 @@ use ocho_core::aes::{self, DecryptError};
 use ocho_core::signature::Token;
 
 use super::folders::JobFolders;
+use crate::masks::secrets_in;
 
-/// The largest file that is decrypted; a secret is small.
-const FILE_BYTES: u64 = 16 << 20;
+/// The largest file that is decrypted, and all of a bundle together; a secret is small, and each line of it is looked for in
+/// what the jobs print.
+const FILE_BYTES: u64 = 1 << 20;
+const ALL_BYTES: u64 = 2 << 20;
 
 /// Why a bundle's secrets cannot be read. Tells the file, never its content.
 #[derive(Debug, thiserror::Error)]
@@ -24,14 +27,23 @@ pub(super) struct SecretError {
 enum Why {
     #[error(transparent)]
     Decrypt(#[from] DecryptError),
-    #[error("it is larger than {} MiB", FILE_BYTES >> 20)]
+    #[error("it is larger than {} MiB, or all encrypted files together are larger than {} MiB", FILE_BYTES >> 20, ALL_BYTES >> 20)]
     TooLarge,
     #[error("{0}")]
     Disk(#[from] io::Error),
 }
 
-/// Decrypts all, in the order of their names, which it gives. Blocks.
-pub(super) fn decrypt_all(folder: &Path, token: &Token, folders: &JobFolders) -> Result<Vec<String>, SecretError> {
+/// What came of a bundle's encrypted files.
+#[derive(Debug, Default)]
+pub(super) struct Decrypted {
+    /// Their names, sorted.
+    pub(super) names: Vec<String>,
+    /// What nobody may read in a log.
+    pub(super) secrets: Vec<String>,
+}
+
+/// Decrypts all, in the order of their names. Blocks.
+pub(super) fn decrypt_all(folder: &Path, token: &Token, folders: &JobFolders) -> Result<Decrypted, SecretError> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .map_err(|cause| SecretError { file: ".".to_owned(), why: cause.into() })?
         .flatten()
@@ -40,10 +52,12 @@ pub(super) fn decrypt_all(folder: &Path, token: &Token, folders: &JobFolders) ->
         .filter(|name| clear_name(name).is_some())
         .collect();
     names.sort();
+    let (mut secrets, mut left) = (Vec::new(), ALL_BYTES);
     for name in &names {
-        decrypt(folder, name, token, folders).map_err(|why| SecretError { file: name.clone(), why })?;
+        let found = decrypt(folder, name, token, folders, &mut left);
+        secrets.extend(found.map_err(|why| SecretError { file: name.clone(), why })?);
     }
-    Ok(names)
+    Ok(Decrypted { names, secrets })
 }
 
 /// The name without its ending; `.aes` alone is a hidden file.
@@ -51,17 +65,20 @@ fn clear_name(name: &str) -> Option<&str> {
     name.strip_suffix(".aes").filter(|clear| !clear.is_empty())
 }
 
-fn decrypt(folder: &Path, name: &str, token: &Token, folders: &JobFolders) -> Result<(), Why> {
+/// Decrypts one file and gives the secrets in it.
+fn decrypt(folder: &Path, name: &str, token: &Token, folders: &JobFolders, left: &mut u64) -> Result<Vec<String>, Why> {
     let path = folder.join(name);
-    if fs::metadata(&path)?.len() > FILE_BYTES {
+    let bytes = fs::metadata(&path)?.len();
+    if bytes > FILE_BYTES || bytes > *left {
         return Err(Why::TooLarge);
     }
+    *left -= bytes;
     let content = aes::decrypt(token, &fs::read(&path)?)?.content;
     // Beside and renamed: half a secret is never seen, and nothing is left behind.
     let mut file = folders.beside()?;
     file.write_all(&content)?;
     file.persist(folder.join(clear_name(name).unwrap_or(name))).map_err(|error| error.error)?;
-    Ok(())
+    Ok(secrets_in(&content))
 }
 
 #[cfg(test)]
@@ -80,7 +97,8 @@ mod tests {
             fs::write(folder.path().join(name), content).unwrap();
         }
         fs::create_dir(folder.path().join("d.aes")).unwrap();
-        let done = decrypt_all(folder.path(), &Token::new(token).unwrap(), &folders).map_err(|error| error.to_string());
+        let done = decrypt_all(folder.path(), &Token::new(token).unwrap(), &folders);
+        let done = done.map(|done| done.names).map_err(|error| error.to_string());
         (folder, done)
     }
 

@@ -50,7 +50,9 @@ async fn prepare(inner: &Arc<Inner>, job: &Arc<Job>, archive: File) -> Result<Wo
         bundle::unpack(archive, folder.path(), inner.bundle_limits)
             .map_err(|error| format!("failure (unable to open the archive ({error}))"))?;
         let decrypted = secrets::decrypt_all(folder.path(), &inner.token, &inner.folders);
-        decrypted.map_err(|error| format!("failure ({error})"))?.iter().for_each(|file| log.note(format!("decrypted {file}")));
+        let decrypted = decrypted.map_err(|error| format!("failure ({error})"))?;
+        log.mask(decrypted.secrets);
+        decrypted.names.iter().for_each(|file| log.note(format!("decrypted {file}")));
         Ok::<_, String>(folder)
     };
     let folder = blocking(work).await??;
@@ -74,7 +76,8 @@ async fn run_part(inner: &Arc<Inner>, job: &Arc<Job>, folder: &WorkFolder, name:
     let mut env = job.variables.environment();
     env.push(("CALLBACK".to_owned(), job.callback.url.clone()));
     let started = Instant::now();
-    let order = RunOrder { parent: job.id, step: Arc::new(step), env, folder: folder.clone(), outgoing: inner.outgoing.clone() };
+    let (step, outgoing, masks) = (Arc::new(step), inner.outgoing.clone(), job.log.masks());
+    let order = RunOrder { parent: job.id, step, env, folder: folder.clone(), outgoing, masks };
     let mut run = inner.runs.start_job(order);
     let reader = run.output.reader();
     let (ending, tail) = tokio::join!(run.ended(), follow(reader, &job.log));

@@ -14,9 +14,6 @@ pub struct Variables(BTreeMap<String, String>);
 #[error("a header `X-Var-` has no name behind it")]
 pub struct NoName;
 
-/// Values shorter than this are not looked for in what a job prints: they would be found in every other word.
-const SECRET_CHARS: usize = 4;
-
 impl Variables {
     /// Reads the headers. Of several with one name the last one wins; `CALLBACK` is the host's own.
     ///
@@ -63,8 +60,7 @@ impl Variables {
     /// Values that must not be read in a log.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
-        let secret = |(name, value): &(&String, &String)| is_secret_key(name) && value.chars().count() >= SECRET_CHARS;
-        self.0.iter().filter(secret).map(|(_, value)| value.clone()).collect()
+        self.0.iter().filter(|(name, _)| is_secret_key(name)).map(|(_, value)| value.clone()).collect()
     }
 }
 
@@ -108,7 +104,7 @@ mod tests {
             assert!(environment.contains(&(name.to_owned(), value.to_owned())), "{name}");
         }
         assert_eq!(environment.len(), 8);
-        assert_eq!(variables.secrets(), ["hunter22"]);
+        assert_eq!(variables.secrets(), ["hunter22", "x"]);
     }
 
     #[test]

@@ -71,6 +71,23 @@ fn jobs_that_take_what_they_can_get() {
 }
 
 #[test]
+fn jobs_that_start_runs_without_end() {
+    let host = plan().words(&["--job-wall-limit", "5", "--runs", "4"]).start();
+    let log = send(&host, "evil", &Bundle::default().job("evil", "print before\nproxy-for-ever help").pack()).failed();
+    assert_eq!(log[0], "before");
+    assert!(log[1].starts_with("job 'evil' ran longer than its limit of 5 s (run "), "{log:?}");
+    is_well(&host);
+    // Many at once: as many run as may, as many wait as may, and the others are told.
+    let log = send(&host, "storm", &Bundle::default().job("storm", "storm 500 ls").pack());
+    let said = log.json().2.join("\n");
+    assert!(said.contains("the host runs as many") || said.contains("busy"), "{said}");
+    is_well(&host);
+    // A run that starts runs that start runs: only so deep.
+    let list = host.portal("GET", "/v1/runs", &[]).json();
+    assert_eq!(list["running"].as_array().map(Vec::len), Some(0), "{list}");
+}
+
+#[test]
 fn a_job_that_fills_the_disk() {
     let host = host();
     let log = send(&host, "evil", &Bundle::default().job("evil", "fill").pack()).failed();

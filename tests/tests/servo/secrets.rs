@@ -4,22 +4,42 @@ use std::process::Command;
 use std::time::Duration;
 
 use ocho_tests::command;
+use serde_json::Value;
 
 use crate::bundle::Bundle;
 use crate::request::{TOKEN, host, send};
 
-const V1_MD5: &str = "U2FsdGVkX18BAgMEBQYHCPBjFcfZbQeN8mjPNvBI+g8=\n";
-const V1_SHA256: &str = "U2FsdGVkX18BAgMEBQYHCDYUXW2YtQwz/PuBDZpKZy4=\n";
-const V7_MD5: &str = "U2FsdGVkX18AAAAAAAAAh1At3+0qEcRSAkJ6dYQSqrk=\n";
-const V7_SHA256: &str = "U2FsdGVkX18AAAAAAAAAI7tKqh2SL5vBVFdCOhrqko4=\n";
+/// A vector of the reference.
+struct Vector {
+    id: String,
+    file: String,
+    clear: Vec<u8>,
+}
+
+fn vectors() -> Vec<Vector> {
+    let file: Value = serde_json::from_str(include_str!("../../fixtures/aes-vectors.json")).unwrap();
+    assert_eq!(file["token"], TOKEN);
+    let text = |vector: &Value, key: &str| vector[key].as_str().unwrap().to_owned();
+    let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+    let vector = |vector: &Value| Vector {
+        id: text(vector, "id"),
+        file: text(vector, "file"),
+        clear: text(vector, "plaintext_hex").as_bytes().chunks(2).map(byte).collect(),
+    };
+    file["vectors"].as_array().unwrap().iter().map(vector).collect()
+}
 
 #[test]
-fn rows_31_and_32_both_derivations() {
+fn rows_31_and_32_all_vectors_are_read() {
     let host = host();
-    for file in [V1_MD5, V1_SHA256, V7_MD5, V7_SHA256] {
-        let bundle = Bundle::default().job("a", "read foo.yml\nread foo.yml.aes").file("foo.yml.aes", file);
+    let readable: Vec<Vector> = vectors().into_iter().filter(|vector| !vector.id.ends_with("pbkdf2")).collect();
+    assert_eq!(readable.len(), 12);
+    for Vector { id, file, clear } in readable {
+        let bundle = Bundle::default().job("a", "hex foo.yml\nread foo.yml.aes").file("foo.yml.aes", file.clone());
         let log = send(&host, "a", &bundle.pack()).ok();
-        assert_eq!(log[..3], ["decrypted foo.yml.aes", "key: value", file.trim_end()], "{file}");
+        let digits: String = clear.iter().map(|byte| format!("{byte:02x} ")).collect();
+        assert_eq!(log[..2], ["decrypted foo.yml.aes".to_owned(), digits], "{id}");
+        assert_eq!(log[2..log.len() - 1].join("\n"), file.trim_end(), "{id}");
     }
 }
 
@@ -27,22 +47,35 @@ fn rows_31_and_32_both_derivations() {
 fn row_33_a_file_that_does_not_fit_fails_the_job_and_is_named() {
     let host = host();
     let job = Bundle::default().job("a", "print never");
-    let other_token = "U2FsdGVkX18BAgMEBQYHCFOQE6fdk3GMVJQhtuneUWE=\n";
-    let v1 = "U2FsdGVkX18BAgMEBQYHCPBjFcfZbQeN8mjPNvBI+g8";
-    for (file, why) in
-        [(other_token, "the token does not fit"), ("", "it is empty"), (v1, "it is not base64"), ("Zm9v", "`Salted__`")]
-    {
+    let vector = |id: &str| vectors().into_iter().find(|vector| vector.id == id).unwrap().file;
+    let (v1, v4) = (vector("V1-md5"), vector("V4-sha256"));
+    let foreign = |md: &str| encrypted_with("another token", "key: value", &["-md", md]);
+    for (file, why) in [
+        (foreign("md5"), "the token does not fit"),
+        (foreign("sha256"), "the token does not fit"),
+        (vector("V8-pbkdf2").into_bytes(), "the token does not fit"),
+        (b"".to_vec(), "it is empty"),
+        (v1.trim_end()[..v1.len() - 2].into(), "it is not base64"),
+        (b"Zm9v".to_vec(), "`Salted__`"),
+        (b"Salted__\x01\x02\x03\x04\x05\x06\x07\x08\xf0\x63".to_vec(), "it is not base64"),
+        (encrypted("x", &["-nosalt"]), "`Salted__`"),
+        (vec![b'A'; 2 << 20], "it is larger than 1 MiB"),
+    ] {
         let log = send(&host, "a", &job.clone().file("foo.yml.aes", file).pack()).failed();
         assert_eq!(log.len(), 1, "{log:?}");
-        assert!(log[0].starts_with("failure (unable to decrypt foo.yml.aes: ") && log[0].contains(why), "{log:?}");
+        assert!(log[0].starts_with("failure (unable to decrypt foo.yml.aes: ") && log[0].contains(why), "{why}: {log:?}");
     }
+    // One that was cut in the middle of its lines.
+    let log = send(&host, "a", &job.file("foo.yml.aes", &v4.as_bytes()[..70]).pack()).failed();
+    assert!(log[0].starts_with("failure (unable to decrypt foo.yml.aes: "), "{log:?}");
 }
 
 #[test]
 fn rows_34_and_35_names() {
     let host = host();
-    let steps = Bundle::default().job("deploy.py", "").file("deploy.py.steps.aes", encrypted("print from a secret", &[]));
-    assert_eq!(send(&host, "deploy.py", &steps.pack()).ok()[..2], ["decrypted deploy.py.steps.aes", "from a secret"]);
+    let steps = Bundle::default().job("deploy.py", "").file("deploy.py.steps.aes", encrypted("list", &[]));
+    let log = send(&host, "deploy.py", &steps.pack()).ok();
+    assert_eq!(log[..2], ["decrypted deploy.py.steps.aes", "deploy.py.steps"]);
     let odd = Bundle::default().job("a", "list").file("sub/x.aes", "x").file("X.AES", "x").file(".aes", "x");
     let odd = odd.file("b.aes", encrypted("2", &[])).file("sp ace.aes", encrypted("1", &["-md", "md5"]));
     let log = send(&host, "a", &odd.pack()).ok();
@@ -53,23 +86,49 @@ fn rows_34_and_35_names() {
 #[test]
 fn a_secret_is_nowhere_but_in_the_bundle() {
     let host = host();
-    let bundle = Bundle::default().job("a", "print quiet\nexit 1").file("password.aes", encrypted("hunter22-hunter22", &[]));
+    let (secret, other) = ("hunter22-hunter22", "swordfish/9");
+    let file = format!("# of the shop\npassword: \"{secret}\"\nOTHER={other}\n");
+    // Slips of all kinds: printed, on standard error, as word and as name of a tool, in a failure.
+    let steps =
+        format!("read shop.yml\nerr oh no: {secret}\nproxy-anyway grep {secret}\nproxy-anyway {other}\nget http://{secret}/");
+    let steps = encrypted(&steps, &[]);
+    let bundle = Bundle::default().job("a", "").file("a.steps.aes", steps).file("shop.yml.aes", encrypted(&file, &[]));
     let reply = send(&host, "a", &bundle.pack());
-    assert_eq!(reply.failed()[0], "decrypted password.aes");
-    let record = host.portal("GET", &format!("/v1/jobs/{}", reply.run()), &[]).body;
-    assert!(record.contains("quiet") && !record.contains("hunter22") && !host.log().contains("hunter22"));
-    let left = std::fs::read(host.home().join("data/journal.sqlite")).unwrap();
-    assert!(!String::from_utf8_lossy(&left).contains("hunter22"));
+    let log = reply.failed();
+    assert_eq!(log[..2], ["decrypted a.steps.aes", "decrypted shop.yml.aes"]);
+    assert!(log.contains(&"password: \"******\"".to_owned()) && log.contains(&"OTHER=******".to_owned()), "{log:?}");
+    let get = |path: &str| host.portal("GET", path, &[]);
+    let record = get(&format!("/v1/jobs/{}", reply.run())).body;
+    assert!(record.contains("[stderr] ******") || record.contains("oh no: ******"), "{record}");
+    let runs = get("/v1/runs");
+    let listed = runs.json()["ended"].as_array().unwrap().clone();
+    assert!(listed.iter().any(|run| run["tool"] == "grep" && run["line"].as_str().unwrap().contains("******")), "{listed:?}");
+    let each: String = listed.iter().map(|run| get(&format!("/v1/runs/{}", run["run"].as_str().unwrap())).body).collect();
+    let mut journal = String::new();
+    for name in ["journal.sqlite", "journal.sqlite-wal"] {
+        let file = std::fs::read(host.home().join("data").join(name)).unwrap_or_default();
+        journal.push_str(&String::from_utf8_lossy(&file));
+    }
+    assert!(journal.contains("******"), "it is written");
+    let places = [("reply", &reply.http.body), ("job", &record), ("runs", &runs.body), ("each run", &each), ("file", &journal)];
+    for (place, text) in places {
+        assert!(!text.contains("hunter22") && !text.contains("swordfish"), "{place}: {text}");
+    }
+    assert!(!host.log().contains("hunter22") && !host.log().contains("swordfish"), "{}", host.log());
 }
 
 /// What the machine's openssl makes of a text.
 fn encrypted(text: &str, more: &[&str]) -> Vec<u8> {
+    encrypted_with(TOKEN, text, more)
+}
+
+fn encrypted_with(token: &str, text: &str, more: &[&str]) -> Vec<u8> {
     let room = tempfile::tempdir().unwrap();
     std::fs::write(room.path().join("clear"), text).unwrap();
     let mut openssl = Command::new("openssl");
     openssl
         .current_dir(room.path())
-        .args(["enc", "-aes-256-cbc", "-base64", "-k", TOKEN, "-in", "clear", "-out", "secret"])
+        .args(["enc", "-aes-256-cbc", "-base64", "-k", token, "-in", "clear", "-out", "secret"])
         .args(more);
     let _ = command::run(&mut openssl, Duration::from_secs(30)).ok();
     std::fs::read(room.path().join("secret")).unwrap()

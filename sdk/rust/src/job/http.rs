@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::JobError;
 
-/// A request. It goes over plain `http://`; redirects are answers like any other.
+/// A request. Redirects are answers like any other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Request {
     /// `GET`, `POST`, ...
     pub method: String,
-    /// `http://host:port/path?query`.
+    /// `http://host:port/path?query`, or `https://`.
     pub url: String,
     /// Names and values.
     pub headers: Vec<(String, String)>,
@@ -85,14 +85,17 @@ pub async fn http(url: &str) -> Result<Response, JobError> {
     Request::get(url).send().await
 }
 
-/// Authority and path of a URL.
+/// Whether it is `https`, authority and path of a URL.
 #[cfg(any(target_family = "wasm", test))]
-fn parts(url: &str) -> Result<(&str, &str), String> {
-    let rest = url.strip_prefix("http://").ok_or("the URL must begin with http://")?;
+fn parts(url: &str) -> Result<(bool, &str, &str), String> {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    if !["http", "https"].contains(&scheme) {
+        return Err("the URL must begin with http:// or https://".to_owned());
+    }
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let path = path.split('#').next().unwrap_or_default();
-    if authority.is_empty() { Err("the URL names no host".to_owned()) } else { Ok((authority, path)) }
+    if authority.is_empty() { Err("the URL names no host".to_owned()) } else { Ok((scheme == "https", authority, path)) }
 }
 
 #[cfg(target_family = "wasm")]
@@ -101,7 +104,8 @@ async fn exchange(request: Request) -> Result<Response, String> {
     use wasip3::http::types::{Fields, Method, Request as Wire, Response as Reply, Scheme};
     use wasip3::{wit_future, wit_stream};
 
-    let (authority, path) = parts(&request.url)?;
+    let (is_https, authority, path) = parts(&request.url)?;
+    let scheme = if is_https { Scheme::Https } else { Scheme::Http };
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     let mut headers: Vec<(String, Vec<u8>)> =
         request.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
@@ -127,7 +131,7 @@ async fn exchange(request: Request) -> Result<Response, String> {
         "HEAD" => Method::Head,
         other => Method::Other(other.to_owned()),
     };
-    let set = wire.set_method(&method).and_then(|()| wire.set_scheme(Some(&Scheme::Http)));
+    let set = wire.set_method(&method).and_then(|()| wire.set_scheme(Some(&scheme)));
     let set = set.and_then(|()| wire.set_authority(Some(authority))).and_then(|()| wire.set_path_with_query(Some(&path)));
     set.map_err(|()| "the URL or the method is not valid".to_owned())?;
     let body = request.body;
@@ -158,10 +162,10 @@ mod tests {
 
     #[test]
     fn urls() {
-        assert_eq!(parts("http://h:80/a?b#c"), Ok(("h:80", "/a?b")));
-        assert_eq!(parts("http://h"), Ok(("h", "")));
-        assert_eq!(parts("http://[::1]:80?x"), Ok(("[::1]:80", "?x")));
-        for bad in ["https://h", "h/x", "http:///x", ""] {
+        assert_eq!(parts("http://h:80/a?b#c"), Ok((false, "h:80", "/a?b")));
+        assert_eq!(parts("https://h"), Ok((true, "h", "")));
+        assert_eq!(parts("http://[::1]:80?x"), Ok((false, "[::1]:80", "?x")));
+        for bad in ["ftp://h", "h/x", "http:///x", "", "https://", "://h"] {
             assert!(parts(bad).is_err(), "{bad}");
         }
     }

@@ -1,12 +1,13 @@
 //! A job that does, line by line, what the file `<its name>.steps` says: so one component serves as every job of the tests.
 #![cfg(target_family = "wasm")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::hint::black_box;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use ocho_sdk::job::{Request, http, proxy, wait};
+use ocho_sdk::job::{Request, http, proxy, proxy_text, wait};
 use ocho_sdk::wasip3;
 
 struct Script;
@@ -35,6 +36,8 @@ async fn act(verb: &str, rest: &str) -> Result<(), String> {
         "env" => std::env::vars().for_each(|(name, value)| println!("{name}={value}")),
         "list" => list().map_err(io)?,
         "read" => println!("{}", fs::read_to_string(rest).map_err(io)?.trim_end()),
+        // Byte by byte, so that no mask of the log finds anything in it.
+        "hex" => println!("{}", fs::read(rest).map_err(io)?.iter().map(|byte| format!("{byte:02x} ")).collect::<String>()),
         "write" => fs::write(first, second).map_err(io)?,
         "copy" => fs::copy(first, second).map(drop).map_err(io)?,
         "await" => {
@@ -44,6 +47,11 @@ async fn act(verb: &str, rest: &str) -> Result<(), String> {
         }
         "sleep" => wait(Duration::from_millis(number(rest))).await,
         "proxy" => println!("{}", proxy(rest).await.map_err(|error| error.to_string())?),
+        "proxy-anyway" => println!("{:?}", proxy(rest).await),
+        "proxy-for-ever" => loop {
+            let _ = proxy(rest).await;
+        },
+        "storm" => storm(second, number(first)).await,
         "get" => {
             let answer = http(rest).await.map_err(|error| error.to_string())?;
             println!("HTTP {} {}", answer.status, answer.text().trim_end());
@@ -66,6 +74,17 @@ async fn act(verb: &str, rest: &str) -> Result<(), String> {
         other => return Err(format!("no step `{other}`")),
     }
     Ok(())
+}
+
+/// Starts so many runs at once and says what became of them.
+async fn storm(line: &str, times: u64) {
+    let outcomes = futures::future::join_all((0..times).map(|_| proxy_text(line))).await;
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    for outcome in outcomes {
+        let said = outcome.map_or_else(|error| error.to_string(), |_| "ran".to_owned());
+        *told.entry(said).or_default() += 1;
+    }
+    told.iter().for_each(|(said, times)| println!("{times} {said}"));
 }
 
 fn number(text: &str) -> u64 {
