@@ -5,7 +5,8 @@
 //!
 //! From the top down: [`agent`] wires the machines together; [`lifecycle`] owns the sub-process, `coordinator` the session with
 //! the registry, [`leader`] the cluster while this pod leads it; [`control`] is the API; [`face`] is what it shows.
-//! [`hooks`] and [`tools`] are what a pod's author provides. [`member`] is a pod without a sub-process, for the host daemon.
+//! [`hooks`] and [`tools`] are what a pod's author provides, in a description or in a component (`model`, a cargo feature).
+//! [`program`] is the command line. [`member`] is a pod without a sub-process, for the host daemon.
 
 pub mod agent;
 pub mod cluster;
@@ -24,6 +25,9 @@ pub mod leader;
 pub mod lifecycle;
 pub mod log;
 pub mod member;
+#[cfg(feature = "model")]
+pub mod model;
+pub mod program;
 pub mod reaper;
 mod registry;
 pub mod signing;

@@ -14,6 +14,7 @@ mod folder;
 mod inspect;
 mod limits;
 mod links;
+pub mod model;
 mod outgoing;
 mod output;
 mod plugin;

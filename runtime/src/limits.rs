@@ -53,6 +53,21 @@ impl Limits {
         Self { wall: Duration::from_secs(60 * 60), ..Self::tool() }
     }
 
+    /// For one call of a pod's model: 64 MiB, 60 s, 10 s of processor time, 1 MiB of output.
+    #[must_use]
+    pub const fn model() -> Self {
+        Self {
+            memory_bytes: 64 * MIB,
+            table_elements: 100_000,
+            wall: Duration::from_secs(60),
+            cpu: Duration::from_secs(10),
+            output_bytes: MIB,
+            hostcall_bytes: 16 * MIB,
+            handles: 1_000,
+            ..Self::tool()
+        }
+    }
+
     /// For jobs: 6 hours, 10 minutes of processor time.
     #[must_use]
     pub const fn job() -> Self {

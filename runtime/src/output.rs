@@ -75,6 +75,11 @@ impl Output {
         of_channel.flat_map(|chunk| chunk.bytes.iter().copied()).collect()
     }
 
+    /// Takes all that was printed until now, and gives the whole room back. Readers are meant to follow an output that is not emptied.
+    pub(crate) fn take(&self) -> Vec<Chunk> {
+        std::mem::take(&mut *self.lock()).chunks
+    }
+
     /// Says that nothing more will come.
     pub fn close(&self) {
         self.lock().closed = true;

@@ -1,5 +1,5 @@
 //! Building guests: `plugins/*` into `<target>/tools/<name>.wasm`, `tests/guests/*` into `<target>/guests/<name>.wasm`,
-//! `examples/jobs/rust/*` into `<target>/jobs/<name>.wasm`.
+//! `examples/jobs/rust/*` into `<target>/jobs/<name>.wasm`, `examples/models/*` into `<target>/models/<name>.wasm`.
 //!
 //! The build of the host embeds `<target>/tools`, so this comes first.
 
@@ -24,6 +24,7 @@ struct Kind {
 
 const TOOLS: Kind = Kind { crates: "plugins", prefix: "ocho-tool-", into: "tools" };
 const GUESTS: Kind = Kind { crates: "tests/guests", prefix: "ocho-guest-", into: "guests" };
+const MODELS: Kind = Kind { crates: "examples/models", prefix: "ocho-model-", into: "models" };
 const JOBS: Kind = Kind { crates: "examples/jobs/rust", prefix: "ocho-job-", into: "jobs" };
 
 /// Builds the standard tools.
@@ -31,9 +32,9 @@ pub(crate) fn build_tools(workspace: &Workspace) -> anyhow::Result<()> {
     build(workspace, &[TOOLS])
 }
 
-/// Builds the standard tools, the example jobs and the guests of the tests.
+/// Builds the standard tools, the example jobs and models, and the guests of the tests.
 pub(crate) fn build_all(workspace: &Workspace) -> anyhow::Result<()> {
-    build(workspace, &[TOOLS, GUESTS, JOBS])
+    build(workspace, &[TOOLS, GUESTS, JOBS, MODELS])
 }
 
 fn build(workspace: &Workspace, kinds: &[Kind]) -> anyhow::Result<()> {

@@ -1,24 +1,22 @@
 //! `ochopod check`: tries a description with a made-up cluster, so that mistakes are found before anything runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use ocho_core::PodSeq;
 use serde_json::{Map, Value, json};
 
 use crate::cluster::{Cluster, Pods};
-use crate::command::program;
-use crate::description::Description;
 use crate::description::template::{NETWORK, Scene, TemplateError};
+use crate::description::values::{CommandLine, Template};
+use crate::description::{Description, DescriptionError};
 use crate::environment::Variables;
 use crate::hooks::HookError;
-use crate::hooks::described::fill_in_command;
 
 /// What a pod would do, in a made-up cluster of three.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outline {
-    /// The program and its arguments, as they would be started.
+    /// The program and its arguments, as they would be started; nothing where the model says it.
     pub command: String,
     /// The files that would be written, with their sizes.
     pub files: Vec<(String, usize)>,
@@ -37,61 +35,77 @@ impl From<TemplateError> for HookError {
 /// Fills every template in.
 ///
 /// # Errors
-/// Where one uses something that no cluster has.
-pub fn outline(description: &Description, mut variables: Variables) -> Result<Outline, HookError> {
+/// Where one uses something that no cluster has, with its line.
+pub fn outline(description: &Description, mut variables: Variables) -> Result<Outline, DescriptionError> {
     variables.entry(NETWORK.to_owned()).or_insert_with(|| "machine".to_owned());
     let depends_on = description.cluster.depends_on.iter().map(|entry| entry.get_ref().clone());
     let dependencies: Vec<String> = depends_on.collect();
     let scene = Scene::pretend(pretend_cluster(&dependencies, &description.numbers), Arc::new(variables));
+    let trial = Trial { description, scene };
     let process = &description.process;
-    let command = fill_in_command(&process.command, process.shell, Some(&scene)).map_err(|error| within("command", &error))?;
+    let command = process.command.as_ref().map(|command| trial.command("command", command)).transpose()?.unwrap_or_default();
     for (name, template) in &process.environment {
-        scene.fill_in(&template.0).map_err(|error| within(&format!("environment `{name}`"), &error))?;
+        trial.fill_in(&format!("environment `{name}`"), template)?;
     }
-    let mut files = Vec::new();
-    for file in &description.file {
-        let path = scene.fill_in(&file.get_ref().path.0).map_err(|error| within("the path of a file", &error))?;
-        let text = scene.fill_in(&file.get_ref().template().0).map_err(|error| within(&format!("file `{path}`"), &error))?;
-        files.push((path, text.len()));
-    }
-    try_others(description, &scene)?;
-    let shown = match &command {
-        crate::hooks::Command::Words(words) => words.join(" "),
-        crate::hooks::Command::Shell(line) => format!("{} -c {line}", program(&command)),
-    };
-    Ok(Outline { command: shown, files, tools: description.tools.keys().cloned().collect(), dependencies })
+    let files = description.file.iter().map(|file| {
+        let path = trial.fill_in("the path of a file", &file.get_ref().path)?;
+        let text = trial.fill_in(&format!("file `{path}`"), file.get_ref().template())?;
+        Ok((path, text.len()))
+    });
+    let files = files.collect::<Result<_, DescriptionError>>()?;
+    trial.others()?;
+    let command = if process.shell { format!("/bin/sh -c {}", command.join(" ")) } else { command.join(" ") };
+    Ok(Outline { command, files, tools: description.tools.keys().cloned().collect(), dependencies })
 }
 
-fn try_others(description: &Description, scene: &Scene) -> Result<(), HookError> {
-    let hooks = &description.hooks;
-    let later = [&hooks.can_configure, &hooks.configured, &hooks.signaled, &hooks.tear_down, &hooks.finalize];
-    for command in later.into_iter().flatten() {
-        fill_in_command(command, hooks.shell, Some(scene)).map_err(|error| within("[hooks]", &error))?;
+/// A description and a cluster that was made up for it.
+struct Trial<'a> {
+    description: &'a Description,
+    scene: Scene,
+}
+
+impl Trial<'_> {
+    fn fill_in(&self, place: &str, template: &Template) -> Result<String, DescriptionError> {
+        let Template(text, at) = template;
+        self.scene.fill_in(text).map_err(|error| self.description.source.sense(*at, format!("{place}: {error}")))
     }
-    let check = description.check.as_ref().map(|check| check.get_ref());
-    let metrics = description.metrics.as_ref().map(|metrics| metrics.get_ref());
-    let urls = [
-        check.and_then(|check| check.http.as_ref()),
-        check.and_then(|check| check.tcp.as_ref()),
-        metrics.and_then(|metrics| metrics.http.as_ref()),
-    ];
-    for url in urls.into_iter().flatten() {
-        scene.fill_in(&url.0).map_err(|error| within("[check] or [metrics]", &error))?;
-    }
-    for (name, command) in [
-        ("[check]", check.and_then(|check| check.command.as_ref())),
-        ("[metrics]", metrics.and_then(|metrics| metrics.command.as_ref())),
-        ("[probe]", description.probe.as_ref().map(|probe| &probe.command)),
-    ] {
-        if let Some(command) = command {
-            fill_in_command(command, false, Some(scene)).map_err(|error| within(name, &error))?;
+
+    fn command(&self, place: &str, command: &CommandLine) -> Result<Vec<String>, DescriptionError> {
+        match command {
+            CommandLine::Words(words) => words.iter().map(|word| self.fill_in(place, word)).collect(),
+            CommandLine::Line(line) => Ok(vec![self.fill_in(place, line)?]),
         }
     }
-    Ok(())
-}
 
-fn within(place: &str, error: &dyn fmt::Display) -> HookError {
-    HookError::new(format!("{place}: {error}"))
+    fn others(&self) -> Result<(), DescriptionError> {
+        let hooks = &self.description.hooks;
+        let check = self.description.check.as_ref().map(|check| check.get_ref());
+        let metrics = self.description.metrics.as_ref().map(|metrics| metrics.get_ref());
+        for (place, command) in [
+            ("[hooks]", hooks.can_configure.as_ref()),
+            ("[hooks]", hooks.configured.as_ref()),
+            ("[hooks]", hooks.signaled.as_ref()),
+            ("[hooks]", hooks.tear_down.as_ref()),
+            ("[hooks]", hooks.finalize.as_ref()),
+            ("[check]", check.and_then(|check| check.command.as_ref())),
+            ("[metrics]", metrics.and_then(|metrics| metrics.command.as_ref())),
+            ("[probe]", self.description.probe.as_ref().map(|probe| &probe.command)),
+        ] {
+            if let Some(command) = command {
+                self.command(place, command)?;
+            }
+        }
+        for (place, template) in [
+            ("[check]", check.and_then(|check| check.http.as_ref())),
+            ("[check]", check.and_then(|check| check.tcp.as_ref())),
+            ("[metrics]", metrics.and_then(|metrics| metrics.http.as_ref())),
+        ] {
+            if let Some(template) = template {
+                self.fill_in(place, template)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Three pods, and two of each dependency.

@@ -19,7 +19,7 @@ use crate::hooks::described::fill_in_command;
 use crate::leader::ModelSettings;
 use crate::lifecycle::{LifecycleSettings, OnCrash};
 use crate::tools::{CommandTool, Limits, Shell, Tools};
-use values::{CommandLine, Mode, Template, Time};
+use values::{CommandLine, Mode, ModelPart, Template, Time};
 
 pub use check::{Outline, outline};
 pub(crate) use values::CommandLine as CommandTemplate;
@@ -28,7 +28,10 @@ pub(crate) use values::CommandLine as CommandTemplate;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
+    /// A component with the author's own logic.
+    pub(crate) model: Option<Spanned<ModelPart>>,
     /// What to run.
+    #[serde(default)]
     pub process: ProcessPart,
     /// How the cluster is formed.
     #[serde(default)]
@@ -50,21 +53,46 @@ pub struct Description {
     pub(crate) shell_tool: bool,
     /// What `/exec` can run, by name.
     #[serde(default)]
-    pub tools: BTreeMap<String, ToolPart>,
+    pub tools: BTreeMap<String, Spanned<ToolPart>>,
     /// Commands at certain moments.
     #[serde(default)]
     pub hooks: HooksPart,
     /// Every number in the text that could be a port: what a made-up cluster exposes.
     #[serde(skip)]
     pub(crate) numbers: BTreeSet<u16>,
+    /// Where it was read from, and where its lines begin.
+    #[serde(skip)]
+    source: SourceText,
+}
+
+/// What messages need to know of the text.
+#[derive(Debug, Clone, Default)]
+struct SourceText {
+    path: PathBuf,
+    newlines: Vec<usize>,
+}
+
+impl SourceText {
+    fn new(path: &Path, text: &str) -> Self {
+        Self { path: path.to_owned(), newlines: text.match_indices('\n').map(|(at, _)| at).collect() }
+    }
+
+    /// The line, from 1, in which a byte stands.
+    fn line(&self, at: usize) -> usize {
+        self.newlines.partition_point(|newline| *newline < at) + 1
+    }
+
+    fn sense(&self, at: usize, what: impl Into<String>) -> DescriptionError {
+        DescriptionError::Sense { path: self.path.clone(), line: self.line(at), what: what.into() }
+    }
 }
 
 /// `[process]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessPart {
-    /// Program and arguments, or one line.
-    pub(crate) command: CommandLine,
+    /// Program and arguments, or one line. A model may say it instead.
+    pub(crate) command: Option<CommandLine>,
     /// Whether a line is for `/bin/sh`; else it is cut at single spaces.
     #[serde(default)]
     pub(crate) shell: bool,
@@ -210,10 +238,13 @@ pub struct ProbePart {
 #[serde(deny_unknown_fields)]
 pub struct ToolPart {
     /// The arguments of the request are added to it.
-    pub(crate) command: CommandLine,
+    pub(crate) command: Option<CommandLine>,
     #[serde(default)]
     pub(crate) shell: bool,
     timeout: Option<Time>,
+    /// Whether the model runs it.
+    #[serde(default)]
+    pub(crate) model: bool,
 }
 
 /// `[hooks]`
@@ -317,13 +348,47 @@ impl Description {
     pub fn parse(text: &str, path: &Path) -> Result<Self, DescriptionError> {
         let form = |cause| DescriptionError::Form { path: path.to_owned(), cause };
         let mut description: Self = toml::from_str(text).map_err(form)?;
-        let sense = |at: usize, what: String| {
-            let line = text[..at.min(text.len())].matches('\n').count() + 1;
-            DescriptionError::Sense { path: path.to_owned(), line, what }
-        };
         description.numbers = numbers(text);
+        description.source = SourceText::new(path, text);
+        let source = description.source.clone();
+        let sense = |at: usize, what: String| source.sense(at, what);
         description.check_sense(path, &sense)?;
+        description.check_model(text, &sense)?;
         Ok(description)
+    }
+
+    /// What only a model could do needs one.
+    fn check_model(&self, text: &str, sense: &dyn Fn(usize, String) -> DescriptionError) -> Result<(), DescriptionError> {
+        if self.process.command.is_none() && self.model.is_none() {
+            let at = text.find("[process]").unwrap_or(0);
+            return Err(sense(at, "missing field `command` in [process]".to_owned()));
+        }
+        for (name, tool) in &self.tools {
+            let part = tool.get_ref();
+            let what = match (part.model, &part.command) {
+                (true, Some(_)) => "has either a `command` or `model = true`",
+                (true, None) if self.model.is_none() => {
+                    "is for a model, and there is none: name it with `model = \"model.wasm\"`"
+                }
+                (false, None) => "has neither a `command` nor `model = true`",
+                _ => continue,
+            };
+            return Err(sense(tool.span().start, format!("tool `{name}` {what}")));
+        }
+        Ok(())
+    }
+
+    /// The model's file, seen from where the description is, and the names of the tools that it runs.
+    #[must_use]
+    pub fn model_file(&self) -> Option<PathBuf> {
+        let model = self.model.as_ref()?.get_ref();
+        Some(self.source.path.parent().unwrap_or(Path::new("")).join(&model.file))
+    }
+
+    /// An error about the model, with the line that names it.
+    #[must_use]
+    pub fn about_model(&self, what: impl std::fmt::Display) -> DescriptionError {
+        self.source.sense(self.model.as_ref().map_or(0, |model| model.span().start), what.to_string())
     }
 
     fn check_sense(&mut self, path: &Path, sense: &dyn Fn(usize, String) -> DescriptionError) -> Result<(), DescriptionError> {
@@ -347,7 +412,7 @@ impl Description {
                     let text = read_text(&from)?;
                     template::check_syntax(&text).map_err(|error| sense(at, format!("`{}`: {error}", from.display())))?;
                     self.numbers.extend(numbers(&text));
-                    file.template = Some(Template(text));
+                    file.template = Some(Template(text, at));
                 }
                 _ => return Err(sense(at, "a file has either a `template` or a `source`".to_owned())),
             }
@@ -430,7 +495,10 @@ impl Description {
             tools = tools.with("shell", Arc::new(Shell::new(limits)));
         }
         for (name, part) in &self.tools {
-            let command = fill_in_command(&part.command, part.shell, None)?;
+            let part = part.get_ref();
+            // The others are the model's.
+            let Some(command) = &part.command else { continue };
+            let command = fill_in_command(command, part.shell, None)?;
             let tool = CommandTool::new(command, Arc::clone(&variables), limits, part.limit());
             tools = tools.with(name, Arc::new(tool));
         }
@@ -555,6 +623,22 @@ configured = ["true"]
         check(&with("[check]\nhttp = \"x\"\ntcp = \"y\""), &["`pod.toml`, line 3", "one of `command`, `http` and `tcp`"]);
         check(&with("[metrics]\nshell = true"), &["`pod.toml`, line 3", "either a `command` or `http`"]);
         check("[process\n", &["line 1"]);
+        check("# nothing\n", &["`pod.toml`, line 1: missing field `command` in [process]"]);
+        check(&with("[tools.x]\nmodel = true"), &["`pod.toml`, line 3: tool `x` is for a model, and there is none"]);
+        check(&with("[tools.x]\ntimeout = 1"), &["`pod.toml`, line 3: tool `x` has neither a `command` nor `model = true`"]);
+        check("model = 1", &["line 1", "a model: its file, or a table with `file`"]);
+        check("[model]\nfile = \"x\"\ncpu = \"x\"", &["line 3", "a time up to 24 hours"]);
+        check("[model]\nfil = \"x\"", &["line 2", "unknown field `fil`"]);
+    }
+
+    #[test]
+    fn a_model_is_named_alone_or_with_its_settings() {
+        let file = |text: &str| Description::parse(text, Path::new("a/pod.toml")).unwrap().model_file();
+        assert_eq!(file("model = \"m.wasm\""), Some("a/m.wasm".into()));
+        assert_eq!(file("[process]\ncommand = \"x\""), None);
+        let description = parse("[model]\nfile = \"/m.wasm\"\nsettings = { a = [1, \"b\"] }\n[tools.t]\nmodel = true").unwrap();
+        assert_eq!(serde_json::json!(description.model.as_ref().unwrap().get_ref().settings), serde_json::json!({"a": [1, "b"]}));
+        assert_eq!(outline(&description, Variables::new()).unwrap().tools, ["t"]);
     }
 
     #[test]
@@ -563,8 +647,21 @@ configured = ["true"]
             let description = parse(&format!("[process]\ncommand = [\"x\", \"{{{{ {more} }}}}\"]")).unwrap();
             outline(&description, Variables::new()).unwrap_err().to_string()
         };
-        assert_eq!(error("idnex"), "command: undefined value");
-        assert_eq!(error("addresses('db', 1)"), "command: invalid operation: `db` is not in depends_on");
+        assert_eq!(error("idnex"), "`pod.toml`, line 2: command: undefined value");
+        assert_eq!(error("addresses('db', 1)"), "`pod.toml`, line 2: command: invalid operation: `db` is not in depends_on");
+        let line = |text: &str| outline(&parse(text).unwrap(), Variables::new()).unwrap_err().to_string();
+        const PROCESS: &str = "[process]\ncommand = \"x\"\n";
+        for (more, place) in [
+            ("environment = { A = \"a\", B = \"{{ b }}\" }", "line 3: environment `B`: undefined value"),
+            ("[[file]]\npath = \"a\"\n\ntemplate = \"{{ b }}\"", "line 6: file `a`: undefined value"),
+            ("[check]\ncommand = \"{{ b }}\"", "line 4: [check]: undefined value"),
+            ("[check]\ncommand = [\n\"a\",\n\"{{ b }}\"]", "line 6: [check]: undefined value"),
+            ("[check]\nhttp = \"{{ b }}\"", "line 4: [check]: undefined value"),
+            ("[probe]\nevery = 5\ncommand = \"{{ b }}\"", "line 5: [probe]: undefined value"),
+            ("[hooks]\nfinalize = \"{{ b }}\"", "line 4: [hooks]: undefined value"),
+        ] {
+            assert_eq!(line(&format!("{PROCESS}{more}")), format!("`pod.toml`, {place}"));
+        }
     }
 
     #[test]

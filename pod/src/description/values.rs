@@ -1,9 +1,12 @@
 //! Values of a description that have a form of their own: times, file modes, templates, commands.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde_json::{Map, Value};
+use toml::Spanned;
 
 use crate::description::template;
 
@@ -72,15 +75,17 @@ impl<'de> Deserialize<'de> for Mode {
     }
 }
 
-/// A text with places to fill in. Its syntax has been checked.
+/// A text with places to fill in, and where in the description it stands. Its syntax has been checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Template(pub(crate) String);
+pub(crate) struct Template(pub(crate) String, pub(crate) usize);
 
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(input)?;
+        let text = Spanned::<String>::deserialize(input)?;
+        let at = text.span().start;
+        let text = text.into_inner();
         match template::check_syntax(&text) {
-            Ok(()) => Ok(Self(text)),
+            Ok(()) => Ok(Self(text, at)),
             Err(error) => Err(de::Error::custom(error)),
         }
     }
@@ -110,7 +115,7 @@ impl<'de> Deserialize<'de> for CommandLine {
                     return Err(E::custom("the command is empty"));
                 }
                 template::check_syntax(line).map_err(E::custom)?;
-                Ok(CommandLine::Line(Template(line.to_owned())))
+                Ok(CommandLine::Line(Template(line.to_owned(), 0)))
             }
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<CommandLine, A::Error> {
@@ -122,6 +127,66 @@ impl<'de> Deserialize<'de> for CommandLine {
                     return Err(de::Error::custom("the command is empty"));
                 }
                 Ok(CommandLine::Words(words))
+            }
+        }
+
+        struct Read(CommandLine);
+        impl<'de> Deserialize<'de> for Read {
+            fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                input.deserialize_any(Reader).map(Self)
+            }
+        }
+
+        let read = Spanned::<Read>::deserialize(input)?;
+        let at = read.span().start;
+        Ok(match read.into_inner().0 {
+            CommandLine::Line(Template(line, _)) => CommandLine::Line(Template(line, at)),
+            words => words,
+        })
+    }
+}
+
+/// A component, and how it is run: its file alone, or a table.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ModelPart {
+    /// Relative to the description.
+    pub(crate) file: PathBuf,
+    /// For its hook `initialize`.
+    pub(crate) settings: Map<String, Value>,
+    pub(crate) memory_mib: Option<u32>,
+    pub(crate) cpu: Option<Time>,
+    pub(crate) timeout: Option<Time>,
+}
+
+impl<'de> Deserialize<'de> for ModelPart {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            file: PathBuf,
+            #[serde(default)]
+            settings: Map<String, Value>,
+            memory_mib: Option<u32>,
+            cpu: Option<Time>,
+            timeout: Option<Time>,
+        }
+
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = ModelPart;
+
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("a model: its file, or a table with `file`")
+            }
+
+            fn visit_str<E: de::Error>(self, file: &str) -> Result<ModelPart, E> {
+                Ok(ModelPart { file: file.into(), settings: Map::new(), memory_mib: None, cpu: None, timeout: None })
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, members: A) -> Result<ModelPart, A::Error> {
+                let Table { file, settings, memory_mib, cpu, timeout } =
+                    Table::deserialize(de::value::MapAccessDeserializer::new(members))?;
+                Ok(ModelPart { file, settings, memory_mib, cpu, timeout })
             }
         }
         input.deserialize_any(Reader)

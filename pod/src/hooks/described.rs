@@ -51,7 +51,9 @@ impl DescribedHooks {
             let file = file.get_ref();
             let path = self.resolve(Path::new(&scene.fill_in(&file.path.0)?));
             let text = scene.fill_in(&file.template().0).map_err(|error| in_file(&path, &error.to_string()))?;
-            write_file(&path, &text, file.mode.map(|mode| mode.0)).await.map_err(|error| in_file(&path, &error.to_string()))?;
+            write_file(&path, text.as_bytes(), file.mode.map(|mode| mode.0))
+                .await
+                .map_err(|error| in_file(&path, &error.to_string()))?;
             info!(file = %path.display(), bytes = text.len(), "wrote");
         }
         Ok(())
@@ -89,7 +91,8 @@ impl DescribedHooks {
         Scene::new(cluster.clone(), Arc::clone(&self.variables))
     }
 
-    async fn launch(&mut self, cluster: &Cluster) -> Result<Launch, HookError> {
+    /// What the description says to run, with its files written. Without a command of its own it has no words: a model has them.
+    pub(crate) async fn launch(&mut self, cluster: &Cluster) -> Result<Launch, HookError> {
         let scene = self.scene(cluster);
         let process = &self.description.process;
         if let Some(folder) = &process.folder {
@@ -101,7 +104,10 @@ impl DescribedHooks {
             let value = scene.fill_in(&template.0).map_err(|error| HookError::new(format!("environment `{name}`: {error}")))?;
             variables.insert(name.clone(), value);
         }
-        let command = fill_in_command(&process.command, process.shell, Some(&scene))?;
+        let command = match &process.command {
+            Some(command) => fill_in_command(command, process.shell, Some(&scene))?,
+            None => Command::Words(Vec::new()),
+        };
         self.scene = Some(scene);
         self.added = variables.clone();
         Ok(Launch { command, variables, folder: process.folder.clone() })
@@ -285,11 +291,11 @@ fn success(command: &Command, ended: Result<Finished, crate::command::ErrandErro
 }
 
 /// Writes beside the place and moves it there, so that nobody reads half a file.
-async fn write_file(path: &Path, text: &str, mode: Option<u32>) -> std::io::Result<()> {
+pub(crate) async fn write_file(path: &Path, content: &[u8], mode: Option<u32>) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).await?;
     let beside = tempfile::NamedTempFile::new_in(folder)?;
-    fs::write(beside.path(), text).await?;
+    fs::write(beside.path(), content).await?;
     fs::set_permissions(beside.path(), std::fs::Permissions::from_mode(mode.unwrap_or(0o644))).await?;
     beside.persist(path)?;
     Ok(())

@@ -149,8 +149,20 @@ impl Lab {
 
     /// A pod as a program, in a folder.
     pub(crate) fn start_in(&self, folder: &Path, cluster: &str, arguments: &[&str], variables: &[(String, String)]) -> Pod {
+        self.start_program(Path::new(env!("CARGO_BIN_EXE_ochopod")), folder, cluster, arguments, variables)
+    }
+
+    /// The same with another program.
+    pub(crate) fn start_program(
+        &self,
+        program: &Path,
+        folder: &Path,
+        cluster: &str,
+        arguments: &[&str],
+        variables: &[(String, String)],
+    ) -> Pod {
         let port = nobody().port();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ochopod"));
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(folder);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.variables(cluster, port)).envs(variables.iter().cloned());

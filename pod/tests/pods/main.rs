@@ -6,6 +6,7 @@ mod lab;
 mod examples;
 mod leading;
 mod members;
+mod models;
 mod problems;
 mod security;
 mod timelines;
