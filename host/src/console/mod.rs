@@ -2,12 +2,13 @@
 
 mod jobs;
 mod runs;
+mod tools;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::json;
 
@@ -27,7 +28,13 @@ pub fn routes(runs: Runs, jobs: Jobs, auth: Auth) -> Router {
         .with_state(jobs);
     Router::new()
         .route("/v1/host", get(host))
-        .route("/v1/tools", get(list_tools))
+        .route("/v1/tools", get(tools::list))
+        .route("/v1/tools/{tool}", get(tools::show).post(tools::install).delete(tools::remove))
+        .route("/v1/tools/{tool}/rollback", post(tools::roll_back))
+        .route("/v1/tools/{tool}/grants", put(tools::set_grants))
+        .route("/v1/tools/{tool}/limits", put(tools::set_limits))
+        .route("/v1/tools/{tool}/disable", post(tools::disable))
+        .route("/v1/tools/{tool}/enable", post(tools::enable))
         .route("/v1/runs", post(runs::start).get(runs::list))
         .route("/v1/runs/{id}", get(runs::show).delete(runs::cancel))
         .route("/v1/runs/{id}/output", get(runs::output))
@@ -52,9 +59,4 @@ fn problem(status: StatusCode, code: &str, message: &str) -> Response {
 /// What this host is.
 async fn host() -> impl IntoResponse {
     Json(json!({"version": 1, "ochod": env!("CARGO_PKG_VERSION"), "contract": "0.1"}))
-}
-
-/// All tools with revision, digest, grants, and the error of those that cannot run.
-async fn list_tools(State(runs): State<Runs>) -> impl IntoResponse {
-    Json(json!({"version": 1, "tools": runs.tools().list()}))
 }
