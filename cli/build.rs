@@ -129,7 +129,7 @@ fn sdk_workspace(workspace: &str, dependencies: &BTreeSet<String>) -> String {
         "each dependency of the SDK stands on a line of the workspace: {dependencies:?}"
     );
     format!(
-        "# What `ocho plugin new` wrote: the SDK as this version of `ocho` carries it. `ocho plugin build --sdk` writes it anew.\n\
+        "# What `ocho plugin new` wrote: the SDK as that version of `ocho` carried it. Not to be edited.\n\
          [workspace]\nresolver = \"3\"\nmembers = [\"core\", \"sdk/rust\"]\n\n\
          [workspace.package]\n{}\n\n[workspace.dependencies]\n{}\n\n[workspace.lints.rust]\n",
         package.join("\n"),

@@ -158,6 +158,29 @@ class _Help(argparse.Action):
         raise Stop(parser.format_help().rstrip(), True)
 
 
+def _parser(name, about):
+    # A tool's output is no terminal, whatever it looks like from inside.
+    plain = {"color": False} if sys.version_info >= (3, 14) else {}
+    formatter = lambda prog: argparse.HelpFormatter(prog, width=80)  # noqa: E731
+    return _Parser(prog=name, description=about, add_help=False, formatter_class=formatter, **plain)
+
+
+def _import_what_argparse_imports_late():
+    """It imports some modules when it first needs them, and then it is too late: they have to be in the component."""
+    parser = _parser("name", "about " * 40)
+    parser.add_argument("word", nargs="?", help="help " * 40)
+    parser.add_argument("-n", "--number", type=int, choices=[1, 2])
+    parser.format_help()
+    for words in (["-n"], ["-n", "x"], ["-n", "3"], ["--unknown"], ["a", "b"]):
+        try:
+            parser.parse_args(words)
+        except Stop:
+            pass
+
+
+_import_what_argparse_imports_late()
+
+
 class Usage:
     """What a tool accepts: made with its name and a sentence, and the methods that add to it.
 
@@ -165,7 +188,7 @@ class Usage:
     """
 
     def __init__(self, name, about):
-        self._parser = _Parser(prog=name, description=about, add_help=False)
+        self._parser = _parser(name, about)
         self._parser.add_argument("-h", "--help", action=_Help, nargs=0, help="show this help message and exit")
 
     def one(self, name, help, kind=str):

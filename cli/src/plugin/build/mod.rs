@@ -24,6 +24,7 @@ Examples:
 
 Environment:
   CARGO_TARGET_DIR  of plugins in Rust: where cargo keeps what it compiled
+  OCHO_BUILD_STD    of plugins in Rust: 1 compiles the standard library too, for toolchains without the target
   VIRTUAL_ENV       of plugins in Python: where componentize-py is, if not on the PATH. Without both, one
                     is made below ~/.cache/ocho";
 

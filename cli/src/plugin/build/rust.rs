@@ -13,19 +13,21 @@ use crate::plugin::project::Project;
 use crate::screen::Screen;
 
 const TARGET: &str = "wasm32-wasip2";
+/// Cargo's variable for what the compiler is told when it compiles for WebAssembly.
+const WASM_FLAGS: &str = "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS";
+/// Where Debian's package puts the C library that Rust's standard library stands on.
+const DEBIAN_WASI_LIBC: &str = "/usr/lib/wasm32-wasip2";
 const NO_CARGO: &str = "plugins in Rust need Rust, 1.95 or newer; rustup installs it";
 const NO_COMPONENT: &str = "it needs `crate-type = [\"cdylib\"]` below [lib], or a `main.rs`";
 
 /// Builds the project's crate and gives its component.
 pub(super) fn build(project: &Project, screen: Screen) -> Result<Vec<u8>, PluginError> {
     add_target(screen);
-    // What cargo passes to the programs that it starts would change what the crate is built for.
-    let ours = ["CARGO_MANIFEST_DIR", "CARGO_BUILD_TARGET", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"];
     let mut cargo = cargo();
-    for name in ours {
-        cargo.env_remove(name);
-    }
     cargo.args(["build", "--release", "--target", TARGET, "--message-format=json-render-diagnostics"]);
+    if env::var_os("OCHO_BUILD_STD").is_some_and(|value| value == "1") {
+        build_std(&mut cargo);
+    }
     cargo.current_dir(project.folder()).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = cargo.spawn().map_err(|cause| unstartable("cargo", NO_CARGO, cause))?;
     let messages = child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines).map_while(Result::ok);
@@ -46,6 +48,15 @@ pub(super) fn build(project: &Project, screen: Screen) -> Result<Vec<u8>, Plugin
 
 fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// For toolchains without the target's standard library: it is compiled along (`docs/wasm-target.md`).
+fn build_std(cargo: &mut Command) {
+    // The flag is unstable; this switch is how a stable compiler of a distribution is allowed to take it.
+    cargo.env("RUSTC_BOOTSTRAP", "1").args(["-Z", "build-std=std,panic_abort"]);
+    if env::var_os(WASM_FLAGS).is_none() {
+        cargo.env(WASM_FLAGS, format!("-L native={DEBIAN_WASI_LIBC}"));
+    }
 }
 
 /// Adds the target where rustup manages the toolchain. Cargo says what is wrong if it is still not there.
