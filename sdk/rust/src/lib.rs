@@ -39,6 +39,8 @@ pub mod pods;
 pub mod pretend;
 pub mod proxy;
 mod report;
+#[cfg(not(target_family = "wasm"))]
+pub mod scenes;
 pub mod survey;
 pub mod switch;
 mod table;

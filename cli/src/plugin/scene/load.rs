@@ -136,7 +136,7 @@ mod tests {
             ("unknown.toml", "[run]\nargz = []"),
             ("both.toml", "[run]\nline = 'a'\nargs = ['b']"),
             ("pod.toml", "[[pod]]\ncluster = 'test.web'"),
-            ("name.toml", "[[pod]]\ncluster = 'Web'\nseq = 1"),
+            ("name.toml", "[[pod]]\ncluster = 'a b'\nseq = 1"),
             ("refuse.toml", "[[marathon.refuse]]\nrequest = 'PUT'"),
             ("garbage.toml", "\u{0}]]]["),
         ]);
@@ -146,7 +146,7 @@ mod tests {
         assert!(text("unknown.toml").contains("unknown field `argz`"), "{}", text("unknown.toml"));
         assert!(text("both.toml").ends_with("`run` has both `args` and `line`"));
         assert!(text("pod.toml").ends_with("needs either `seq` or `seqs`"));
-        assert!(text("name.toml").contains("cluster name `Web`"), "{}", text("name.toml"));
+        assert!(text("name.toml").contains("a b"), "{}", text("name.toml"));
         assert!(text("refuse.toml").ends_with("needs either `status` or `fails`"));
         assert!(text("garbage.toml").contains("does not read as a scene"));
         fs::write(folder.path().join("bytes.toml"), [0xff, 0xfe, 0x00]).unwrap();

@@ -8,6 +8,8 @@ mod marathon;
 mod pods;
 mod registry;
 mod shell;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
