@@ -56,6 +56,13 @@ impl Plan {
         self.words(&[&format!("--{name}"), "127.0.0.1:0"])
     }
 
+    /// Lets a face listen elsewhere than on a free port.
+    pub fn listen(mut self, face: &str, address: &str) -> Self {
+        let flag = self.words.iter().position(|word| *word == format!("--{face}")).expect("every plan has its faces");
+        address.clone_into(&mut self.words[flag + 1]);
+        self
+    }
+
     /// Adds words to the command line.
     pub fn words(mut self, words: &[&str]) -> Self {
         self.words.extend(words.iter().map(|word| (*word).to_owned()));
@@ -165,6 +172,16 @@ impl TestHost {
         Plan::new("serve").words(&["--marathon", marathon, "--zookeeper", zookeeper])
     }
 
+    /// The host alone, on another registry, which has to find its scheduler by itself.
+    pub fn serve_alone(zookeeper: &str) -> Plan {
+        Plan::new("serve").words(&["--zookeeper", zookeeper])
+    }
+
+    /// The host alone, which has to find scheduler and registry by itself.
+    pub fn serve_bare() -> Plan {
+        Plan::new("serve")
+    }
+
     /// Runs `ochod` with these words alone, where it is expected to end by itself.
     ///
     /// # Panics
@@ -201,6 +218,11 @@ impl TestHost {
     #[must_use]
     pub fn shell(&self, line: &str) -> Reply {
         self.call(line).send()
+    }
+
+    /// Signs from now on with a token that the host has from elsewhere.
+    pub fn signs_with(&mut self, token: &str) {
+        self.plan.token = Some(token.to_owned());
     }
 
     /// Prepares a line for `POST /shell`, signed where there is a token; files can be added.
@@ -303,6 +325,24 @@ impl TestHost {
         let left = leftovers(self.home());
         end(&left);
         (ended, left)
+    }
+
+    /// Whether the daemon is gone without having been asked.
+    ///
+    /// # Panics
+    /// Where it was stopped.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        // A zombie until somebody waits for it, which `crash` and `restart` do.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    }
+
+    /// Sets a variable of the daemon's environment for its next start.
+    #[must_use]
+    pub fn set_env(mut self, name: &str, value: &str) -> Self {
+        self.plan.environment.insert(name.to_owned(), value.to_owned());
+        self
     }
 
     /// Kills it as a crash would; what it started runs on.

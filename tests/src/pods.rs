@@ -84,6 +84,21 @@ impl Pods {
         Ok(node)
     }
 
+    /// What the pods of a cluster wrote into their nodes, whoever registered them; nothing where there is no such cluster.
+    #[must_use]
+    pub fn registrations(&self, cluster: &str) -> Vec<Value> {
+        let folder = format!("{CLUSTERS}/{cluster}/pods");
+        block_on(async {
+            let mut found = Vec::new();
+            for node in self.client.list_children(&folder).await.unwrap_or_default() {
+                // One that leaves meanwhile is not there.
+                let content = self.client.get_data(&format!("{folder}/{node}")).await;
+                found.extend(content.ok().and_then(|(content, _)| serde_json::from_slice(&content).ok()));
+            }
+            found
+        })
+    }
+
     /// Takes a pod away: its node and its control port.
     ///
     /// # Panics

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ocho_tests::{FakeMarathon, PodScript, Pods, TestHost};
+use ocho_tests::command::run;
+use ocho_tests::{FakeMarathon, PodScript, Pods, TestHost, ocho, programs};
 use serde_json::json;
 
 use crate::world::World;
@@ -73,4 +74,41 @@ fn q24_debug_lines_stand_before_one_line_of_json() {
     let reply = host.shell("grep a.b -dj");
     assert!(reply.out.starts_with("<- registry (1 pods match a.b)\n-> info a.b #1 (answered HTTP 200, "), "{}", reply.out);
     assert_eq!(reply.json()["a.b #1"]["process"], "running");
+}
+
+#[test]
+fn q03_output_that_is_no_text_is_still_an_answer() {
+    let host = TestHost::up().tool("script", &programs::guest("script")).start();
+    let reply = host.call("script").file("script.steps", "raw 41ff42\nprint é").send();
+    assert_eq!((reply.status, reply.success().as_str()), (200, "A\u{fffd}Bé"));
+}
+
+#[test]
+fn q31_everything_after_the_host_is_the_command() {
+    let host = TestHost::up().start();
+    for words in [&["ls", "-j"][..], &["ls -j"], &["--", "ls", "-j"]] {
+        let said = host.ocho(words).ok();
+        assert!(said.starts_with("{\"marathon.portal\": "), "{words:?}: {said}");
+    }
+}
+
+#[test]
+fn q32_the_host_may_have_another_port() {
+    let host = TestHost::up().start();
+    let port = host.address("portal").rsplit(':').next().unwrap().to_owned();
+    for name in [format!("localhost:{port}"), format!("http://127.0.0.1:{port}")] {
+        let said = run(&mut ocho::cli(&name, None, &host.work(), &["help"]), Duration::from_secs(60)).ok();
+        assert!(said.starts_with("available commands -> "), "{said}");
+    }
+}
+
+#[test]
+fn q38_masters_that_are_named_go_before_mesos_dns() {
+    let registry = TestHost::up().start();
+    let marathon = FakeMarathon::start(|_| ocho_tests::marathon::Answer::Json(409, json!({"message": "asked"})));
+    // The name would lead to nobody.
+    let plan = TestHost::serve_alone(&registry.address("zookeeper")).words(&["--mesos-dns", "localhost:9"]);
+    let host = plan.env("MARATHON_MASTER", &marathon.address()).start();
+    let said = host.call("deploy c.yml").file("c.yml", "cluster: c\nimage: i\n").send().failure();
+    assert!(said.ends_with("submission failed (HTTP 409): asked"), "{said}");
 }
