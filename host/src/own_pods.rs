@@ -1,6 +1,7 @@
 //! The host itself as pods: `marathon.portal` and `marathon.servo`, so that listings show it as they always did.
 //!
-//! Each has a control port that answers `/info` and `/log` and refuses what would end the host. Questions of this host's own
+//! Each has a control port that answers `/info` and `/log`, wants a signature for `/exec` and orders, and refuses orders that would end the
+//! host. Questions of this host's own
 //! runs never go over that port: [`OwnPods`] answers them, since only there is it known who asks.
 
 use std::collections::HashMap;
@@ -8,8 +9,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Path, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -22,6 +24,7 @@ use ochopod::{Member, Standing, ZookeeperHosts};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
+use crate::auth::{Auth, Denied};
 use crate::log;
 
 /// One face of the host as a pod. Cheap to clone.
@@ -34,6 +37,7 @@ struct Inner {
     standing: watch::Receiver<Standing>,
     started: Instant,
     token: Option<Token>,
+    auth: Auth,
     publish_token: bool,
     tools: OnceLock<Arc<dyn PodTools>>,
 }
@@ -62,6 +66,9 @@ pub struct OwnPodConfig<'a> {
     pub publish_token: bool,
 }
 
+/// A bundle that comes with `/exec`, and what else is in the form.
+const UPLOAD_BYTES: usize = 64 << 20;
+
 /// The control port's number inside a container; others find the real one under it.
 const CONTROL: &str = "8080";
 
@@ -78,6 +85,7 @@ impl OwnPod {
             standing: member.standing(),
             started: Instant::now(),
             token: config.token.clone(),
+            auth: Auth::new(config.token.clone(), true),
             publish_token: config.publish_token,
             tools: OnceLock::new(),
         };
@@ -91,8 +99,9 @@ impl OwnPod {
             .route("/log", post(|| async { Json(log::recent()) }))
             .route("/control/{task}", post(control))
             .route("/control/{task}/{seconds}", post(control))
-            .route("/reset", post(refused))
-            .route("/exec", post(refused))
+            .route("/reset", post(reset))
+            .route("/exec", post(exec))
+            .layer(DefaultBodyLimit::max(UPLOAD_BYTES))
             .fallback(|| async { (StatusCode::NOT_FOUND, Json(json!({}))) })
             .method_not_allowed_fallback(|| async { (StatusCode::METHOD_NOT_ALLOWED, Json(json!({}))) })
             .with_state(self.clone())
@@ -162,18 +171,76 @@ fn registration(config: &OwnPodConfig<'_>) -> Map<String, Value> {
 }
 
 /// `check` and `ok` belong to the forming of a cluster and harm nobody; the rest would end the host.
-async fn control(axum::extract::Path(path): axum::extract::Path<HashMap<String, String>>) -> Response {
+async fn control(State(pod): State<OwnPod>, Path(path): Path<HashMap<String, String>>, request: Request) -> Response {
     match path.get("task").map(String::as_str) {
         Some("check" | "ok") => Json(json!({})).into_response(),
-        Some("on" | "off" | "kill" | "signal") => refused().await,
+        Some("on" | "off" | "kill" | "signal") => pod.refuse(request).await,
         _ => (StatusCode::BAD_REQUEST, Json(json!({}))).into_response(),
     }
 }
 
-async fn refused() -> Response {
-    let why = "this pod is the host itself; stop it where it runs";
-    // By the code the tools of another host know whom they met.
-    (StatusCode::NOT_ACCEPTABLE, Json(json!({"code": "host-pod", "error": why}))).into_response()
+async fn reset(State(pod): State<OwnPod>, request: Request) -> Response {
+    pod.refuse(request).await
+}
+
+/// Runs one of the pod's tools for whoever knows the token.
+async fn exec(State(pod): State<OwnPod>, request: Request) -> Response {
+    let request = match pod.0.auth.check(request).await {
+        Ok(request) => request,
+        Err(denied) => return unsigned(&denied),
+    };
+    let Some(tools) = pod.0.tools.get().cloned() else { return told(StatusCode::NOT_FOUND, "this pod has no tools") };
+    let Some(line) = request.headers().get("x-shell").and_then(|line| line.to_str().ok()).map(str::to_owned) else {
+        return told(StatusCode::BAD_REQUEST, "the header X-Shell is missing");
+    };
+    let files = match files(request).await {
+        Ok(files) => files,
+        Err(error) => return told(StatusCode::BAD_REQUEST, &error),
+    };
+    match tools.exec(line, files).await {
+        PodOutcome::Replied { status, body } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, [(CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
+        }
+        PodOutcome::Other(problem) => told(StatusCode::INTERNAL_SERVER_ERROR, &problem.message),
+        _ => told(StatusCode::INTERNAL_SERVER_ERROR, "the tool gave no answer"),
+    }
+}
+
+/// The files of a form, each under the name of its field; none where there is no form.
+async fn files(request: Request) -> Result<Vec<Upload>, String> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("multipart/form-data") {
+        return Ok(Vec::new());
+    }
+    let mut form = Multipart::from_request(request, &()).await.map_err(|error| error.to_string())?;
+    let mut files = Vec::new();
+    while let Some(part) = form.next_field().await.map_err(|error| error.to_string())? {
+        if part.file_name().is_some() {
+            let name = part.name().unwrap_or_default().to_owned();
+            files.push(Upload { name, content: part.bytes().await.map_err(|error| error.to_string())? });
+        }
+    }
+    Ok(files)
+}
+
+/// By the code the tools of another host know whom they met.
+fn told(status: StatusCode, why: &str) -> Response {
+    (status, Json(json!({"code": "host-pod", "error": why}))).into_response()
+}
+
+fn unsigned(denied: &Denied) -> Response {
+    told(StatusCode::UNAUTHORIZED, &format!("this pod is the host itself, and takes signed requests only: {denied}"))
+}
+
+impl OwnPod {
+    /// To strangers it does not even say what it would not do.
+    async fn refuse(&self, request: Request) -> Response {
+        match self.0.auth.check(request).await {
+            Ok(_) => told(StatusCode::NOT_ACCEPTABLE, "this pod is the host itself; stop it where it runs"),
+            Err(denied) => unsigned(&denied),
+        }
+    }
 }
 
 /// The pods' control ports, except for the host's own pods, which it answers for itself.
@@ -244,6 +311,7 @@ mod tests {
             standing,
             started: Instant::now(),
             token: config.token.clone(),
+            auth: Auth::new(config.token.clone(), true),
             publish_token: false,
             tools: OnceLock::new(),
         }))

@@ -20,15 +20,21 @@ const SHELL: &str = "x-shell";
 
 /// Headers that sign a `POST` without `X-Shell`.
 pub(crate) fn sign(token: &Token, path: &str, body: &[u8]) -> HeaderMap {
+    sign_digest(token, path, b"", sha256(body))
+}
+
+/// Headers that sign a `POST` to a pod, with the value of its `X-Shell` and the SHA-256 of its body. Each call gives others: a pod takes
+/// a signature once.
+#[must_use]
+pub fn sign_digest(token: &Token, path: &str, shell: &[u8], body_sha256: [u8; 32]) -> HeaderMap {
     let nonce: [u8; 16] = rand::rng().random();
     let (time, nonce) = (now().to_string(), hex(&nonce));
-    let (method, body_sha256) = ("POST", sha256(body));
     let request = SignedRequest {
         time: &time,
         nonce: &nonce,
-        method,
+        method: "POST",
         path_and_query: path,
-        shell: b"",
+        shell: shell.trim_ascii(),
         variables: Vec::new(),
         body_sha256,
     };
@@ -168,6 +174,18 @@ mod tests {
             changed.insert(name, HeaderValue::from_static(value));
             assert!(refused(&LINE, &changed, b"{}"), "{name}");
         }
+    }
+
+    #[test]
+    fn a_command_line_is_signed_too() {
+        let guard = Guard::new(Some(token()));
+        let line = Line { method: "POST", path_and_query: "/exec" };
+        let mut headers = sign_digest(&token(), "/exec", b"shell ls ", sha256(b"x"));
+        headers.insert("x-shell", HeaderValue::from_static("shell ls"));
+        assert_eq!(guard.admit(&line, &headers, b"x"), Ok(()));
+        let mut other = sign_digest(&token(), "/exec", b"shell ls", sha256(b"x"));
+        other.insert("x-shell", HeaderValue::from_static("shell rm"));
+        assert_eq!(guard.admit(&line, &other, b"x"), Err(Refusal::Unsigned));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ocho_core::signature::Token;
 
-use super::{ConfigError, HostArgs};
+use super::{ConfigError, Face, HostArgs};
 
 impl HostArgs {
     /// The token, from wherever it comes.
@@ -28,8 +28,8 @@ impl HostArgs {
     /// With one sentence that says what to do.
     pub fn check(&self, token: Option<&Token>) -> Result<(), ConfigError> {
         if token.is_none() && !self.open {
-            for address in [self.portal, self.servo] {
-                if !is_loopback(address.ip()) {
+            for (face, address) in [(Face::Portal, self.portal), (Face::Servo, self.servo)] {
+                if self.serves(face) && !is_loopback(address.ip()) {
                     return Err(ConfigError::Open(address));
                 }
             }
@@ -84,6 +84,7 @@ mod tests {
         assert!(text.starts_with("0.0.0.0:9000 is not a loopback address"), "{text}");
         assert!(args.host.check(Token::new("x").as_ref()).is_ok());
         assert!(up(&["--portal", "0.0.0.0:9000", "--open"]).host.check(None).is_ok());
+        assert!(up(&["--portal", "0.0.0.0:9000", "--only", "servo"]).host.check(None).is_ok(), "it is not opened");
         assert!(is_loopback("::ffff:127.0.0.1".parse().unwrap()) && !is_loopback("::ffff:10.0.0.1".parse().unwrap()));
     }
 

@@ -29,6 +29,6 @@ pub use check::{check_folder, is_loopback};
 pub use command::{ConfigArgs, run_config};
 pub use error::{ConfigError, Problem};
 pub(crate) use options::seconds;
-pub use options::{Cli, ClusterArgs, ClusterPlaces, Command, HostArgs, ServeArgs, UpArgs};
+pub use options::{Cli, ClusterArgs, ClusterPlaces, Command, Face, HostArgs, ServeArgs, UpArgs};
 pub use report::{Origin, Report, Setting};
 pub use resolve::{Refused, Resolved, Surroundings, resolve};

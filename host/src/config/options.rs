@@ -164,6 +164,15 @@ pub struct ClusterPlaces {
     pub heavy_events: bool,
 }
 
+/// What callers of the host meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Face {
+    /// `POST /shell` and `/v1`.
+    Portal,
+    /// `POST /run`.
+    Servo,
+}
+
 /// Options of the host itself.
 #[derive(Debug, Args)]
 pub struct HostArgs {
@@ -173,6 +182,9 @@ pub struct HostArgs {
     /// Address of the servo
     #[arg(long, value_name = "ADDR:PORT", env = "OCHOD_SERVO", default_value = "127.0.0.1:5000")]
     pub servo: SocketAddr,
+    /// Serve one face alone, such as the servo beside a portal elsewhere
+    #[arg(long, value_name = "FACE", env = "OCHOD_ONLY")]
+    pub only: Option<Face>,
     /// Secret that callers sign with; better as $OCHOD_TOKEN or in a file, where no process list shows it
     #[arg(long, value_name = "SECRET", env = "OCHOD_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
@@ -197,6 +209,9 @@ pub struct HostArgs {
     /// Port of the servo's pod; any free one if not given
     #[arg(long, value_name = "PORT", env = "OCHOD_SERVO_CONTROL", default_value_t = 0)]
     pub servo_control: u16,
+    /// Secret that pods ask their callers for, their `ochopod_control_token`; better as $OCHOD_POD_TOKEN
+    #[arg(long, value_name = "SECRET", env = "OCHOD_POD_TOKEN", hide_env_values = true)]
+    pub pod_token: Option<String>,
     /// Folder of further tools, `<name>.wasm`; a new or changed file is picked up at once
     #[arg(long, value_name = "DIR", env = "OCHOD_TOOLS")]
     pub tools: Option<PathBuf>,
@@ -252,6 +267,12 @@ impl ServeArgs {
 }
 
 impl HostArgs {
+    /// Whether a face is served.
+    #[must_use]
+    pub fn serves(&self, face: Face) -> bool {
+        self.only.is_none_or(|only| only == face)
+    }
+
     /// What tools of the tools folder are granted: the file's sections, and the option after them, so that it wins.
     #[must_use]
     pub fn grants(&self) -> Vec<(ToolName, Grants)> {

@@ -1,5 +1,6 @@
 //! The embedded cluster: registry and scheduler, bound before they serve.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,13 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) async fn bind(places: &ClusterPlaces, data: Option<&Path>, zookeeper: Option<String>) -> anyhow::Result<Self> {
+    /// `more` are words for hosts that run as tasks.
+    pub(super) async fn bind(
+        places: &ClusterPlaces,
+        data: Option<&Path>,
+        zookeeper: Option<String>,
+        more: &[OsString],
+    ) -> anyhow::Result<Self> {
         check_folder("--images", places.images.as_deref())?;
         let (data, temporary) = data_folder(data)?;
         let (registry, zookeeper) = match zookeeper {
@@ -32,9 +39,11 @@ impl Cluster {
                 (Some(registry), address)
             }
         };
-        let shim = vec![std::env::current_exe()?.into_os_string(), "task-shim".into()];
+        let this = std::env::current_exe()?;
+        let shim = vec![this.clone().into_os_string(), "task-shim".into()];
         let config = SchedulerConfig {
             images: places.images.as_deref().map(std::path::absolute).transpose()?,
+            builtin_images: [("servo".to_owned(), servo(&this, more))].into(),
             zookeeper: zookeeper.clone(),
             docker_socket: Some(places.docker.clone()),
             http_credentials: places.marathon_credentials.clone(),
@@ -44,6 +53,13 @@ impl Cluster {
         let scheduler = Scheduler::bind(config).await.map_err(|error| listen_error("--marathon", places.marathon, error))?;
         Ok(Self { registry, scheduler, zookeeper, temporary })
     }
+}
+
+/// What the image `servo` runs: this program again, as a servo alone. It finds the cluster and its ports in its environment.
+fn servo(this: &Path, more: &[OsString]) -> Vec<String> {
+    let words = ["serve", "--only", "servo"].into_iter().map(OsString::from).chain(more.iter().cloned());
+    let words = std::iter::once(this.as_os_str().to_owned()).chain(words);
+    words.map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 /// A taken port is the user's to mend: exit code 2 and one sentence, whichever room found it.

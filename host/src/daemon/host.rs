@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::auth::Auth;
 use crate::config::seeds::outer_port;
-use crate::config::{ConfigError, HostArgs};
+use crate::config::{ConfigError, Face, HostArgs};
 use crate::console;
 use crate::journal::Journal;
 use crate::marathon::{MarathonClient, MarathonConfig};
@@ -33,18 +33,33 @@ const CACHE_BYTES: u64 = 1 << 30;
 
 /// The host's ports, bound before anything else starts, so that a taken one costs nothing.
 pub(super) struct Faces {
-    pub(super) portal: TcpListener,
-    pub(super) servo: TcpListener,
-    /// Control ports of the pods that the faces are.
-    controls: [TcpListener; 2],
+    portal: Option<Ports>,
+    servo: Option<Ports>,
+}
+
+/// A face's port, and the control port of the pod that it is.
+struct Ports {
+    face: TcpListener,
+    control: TcpListener,
 }
 
 impl Faces {
     pub(super) async fn bind(args: &HostArgs) -> Result<Self, ConfigError> {
-        let (portal, servo) = (bind("--portal", args.portal).await?, bind("--servo", args.servo).await?);
-        let portal_control = bind("--portal-control", SocketAddr::new(args.portal.ip(), args.portal_control)).await?;
-        let servo_control = bind("--servo-control", SocketAddr::new(args.servo.ip(), args.servo_control)).await?;
-        Ok(Self { portal, servo, controls: [portal_control, servo_control] })
+        let (mut portal, mut servo) = (None, None);
+        if args.serves(Face::Portal) {
+            portal = Some(Ports::bind(["--portal", "--portal-control"], args.portal, args.portal_control).await?);
+        }
+        if args.serves(Face::Servo) {
+            servo = Some(Ports::bind(["--servo", "--servo-control"], args.servo, args.servo_control).await?);
+        }
+        Ok(Self { portal, servo })
+    }
+}
+
+impl Ports {
+    async fn bind([face, control]: [&'static str; 2], address: SocketAddr, port: u16) -> Result<Self, ConfigError> {
+        let face = bind(face, address).await?;
+        Ok(Self { face, control: bind(control, SocketAddr::new(address.ip(), port)).await? })
     }
 }
 
@@ -62,8 +77,8 @@ pub(super) struct Host {
     /// The faces as pods, each with what keeps it registered and its control port.
     pub(super) own_pods: Vec<(OwnPod, Member, TcpListener)>,
     /// The faces, to be served.
-    pub(super) portal: TcpListener,
-    pub(super) servo: TcpListener,
+    pub(super) portal: Option<TcpListener>,
+    pub(super) servo: Option<TcpListener>,
     pub(super) tools_folder: Option<ToolsFolder>,
 }
 
@@ -91,13 +106,14 @@ impl Host {
         let registry = Arc::new(ZooKeeperRegistry::new(ZooKeeperConfig::new(systems.zookeeper))?);
         let servo_token = args.servo_args.token(token.as_ref(), systems.data)?;
         let own_pods = own_pods(args, [token.as_ref(), Some(&servo_token)], &faces, systems.zookeeper)?;
-        let own = own_pods.iter().map(|(pod, _)| pod.clone()).collect();
-        let pods = Arc::new(OwnPods::new(own, Arc::new(PodClient::new(registry.clone(), FanOut::default()))));
+        let own = own_pods.iter().flatten().map(|(pod, _)| pod.clone()).collect();
+        let pod_token = args.pod_token.as_deref().and_then(Token::new);
+        let pod_client = PodClient::new(registry.clone(), FanOut::default()).signing(pod_token);
+        let pods = Arc::new(OwnPods::new(own, Arc::new(pod_client)));
         let marathon = MarathonClient::new(systems.marathon).context("the Marathon client cannot start")?;
         let runs = Runs::new(tools, systems.journal, args.runs, registry.clone(), pods, Arc::new(marathon))
             .context("no place for working folders")?;
-        let servo_port = outer_port(faces.servo.local_addr()?.port());
-        let callback = SocketAddr::new(advertised(args, &faces.servo, systems.zookeeper), servo_port);
+        let callback = callback(args, faces.servo.as_ref(), systems.zookeeper);
         let jobs = Jobs::new(JobsConfig {
             runs: runs.clone(),
             engine,
@@ -109,11 +125,15 @@ impl Host {
             data: systems.data,
         })
         .map_err(|error| no_jobs(error, args))?;
-        if let Some((servo, _)) = own_pods.last() {
+        if let [_, Some((servo, _))] = &own_pods {
             servo.set_tools(Arc::new(ServoTools(jobs.clone())));
         }
-        let own_pods = own_pods.into_iter().zip(faces.controls).map(|((pod, member), control)| (pod, member, control)).collect();
-        let (portal, servo, auth) = (faces.portal, faces.servo, Auth::new(token, args.require_signature_256));
+        let (portal, portal_control) = faces.portal.map(|ports| (ports.face, ports.control)).unzip();
+        let (servo, servo_control) = faces.servo.map(|ports| (ports.face, ports.control)).unzip();
+        let served = own_pods.into_iter().zip([portal_control, servo_control]);
+        let own_pods =
+            served.filter_map(|(pod, control)| pod.zip(control).map(|((pod, member), control)| (pod, member, control)));
+        let (own_pods, auth) = (own_pods.collect(), Auth::new(token, args.require_signature_256));
         let servo_auth = Auth::new(Some(servo_token), args.require_signature_256);
         Ok(Self { runs, auth, jobs, servo_auth, own_pods, portal, servo, tools_folder })
     }
@@ -128,15 +148,17 @@ impl Host {
     }
 }
 
+/// The portal's pod and the servo's, as far as they are served.
 fn own_pods(
     args: &HostArgs,
     [portal_token, servo_token]: [Option<&Token>; 2],
     faces: &Faces,
     zookeeper: &str,
-) -> anyhow::Result<Vec<(OwnPod, Member)>> {
+) -> anyhow::Result<[Option<(OwnPod, Member)>; 2]> {
     let hosts: ZookeeperHosts = zookeeper.parse()?;
-    let pod = |name, token: Option<&Token>, number: u16, face: &TcpListener, control: &TcpListener| {
-        anyhow::Ok(OwnPod::new(&OwnPodConfig {
+    let pod = |name, token: Option<&Token>, number: u16, ports: &Option<Ports>| {
+        let Some(Ports { face, control }) = ports else { return Ok(None) };
+        anyhow::Ok(Some(OwnPod::new(&OwnPodConfig {
             name,
             ip: advertised(args, face, zookeeper),
             face: (number, outer_port(face.local_addr()?.port())),
@@ -144,10 +166,18 @@ fn own_pods(
             zookeeper: &hosts,
             token: token.cloned(),
             publish_token: args.publish_token,
-        }))
+        })))
     };
-    let [portal, servo] = &faces.controls;
-    Ok(vec![pod("portal", portal_token, 9000, &faces.portal, portal)?, pod("servo", servo_token, 5000, &faces.servo, servo)?])
+    Ok([pod("portal", portal_token, 9000, &faces.portal)?, pod("servo", servo_token, 5000, &faces.servo)?])
+}
+
+/// Where jobs are told that something is over. Without a servo there are none.
+fn callback(args: &HostArgs, servo: Option<&Ports>, zookeeper: &str) -> SocketAddr {
+    let reached = |ports: &Ports| {
+        let port = ports.face.local_addr().ok()?.port();
+        Some(SocketAddr::new(advertised(args, &ports.face, zookeeper), outer_port(port)))
+    };
+    servo.and_then(reached).unwrap_or(args.servo)
 }
 
 fn advertised(args: &HostArgs, face: &TcpListener, zookeeper: &str) -> IpAddr {
@@ -189,14 +219,19 @@ pub(super) fn open_journal(data: Option<&Path>) -> anyhow::Result<Journal> {
     Ok(Journal::open(Some(folder)).map_err(|error| unusable(std::io::Error::other(error)))?)
 }
 
+/// Where compiled code is kept: as told, or in the user's cache.
+pub(super) fn cache_folder(told: Option<&Path>) -> Option<PathBuf> {
+    let home = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    told.map(Path::to_owned).or_else(|| Some(home()?.join("ocho/compiled")))
+}
+
 fn code_cache(folder: Option<&Path>) -> anyhow::Result<Option<CodeCache>> {
     if let Some(folder) = folder {
         let cache = CodeCache::open(folder, CACHE_BYTES);
         return Ok(Some(cache.map_err(|cause| ConfigError::Path { option: "--cache", path: folder.to_owned(), cause })?));
     }
-    let home = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let opened = home.map(|home| CodeCache::open(&home.join("ocho/compiled"), CACHE_BYTES));
+    let opened = cache_folder(None).map(|folder| CodeCache::open(&folder, CACHE_BYTES));
     match opened {
         Some(Ok(cache)) => Ok(Some(cache)),
         Some(Err(error)) => {

@@ -59,7 +59,12 @@ impl Life {
     }
 
     pub(super) fn spawn_host(&mut self, mut host: Host, others: &[(&str, &str)]) -> anyhow::Result<()> {
-        let mut ready = format!("ready portal={} servo={}", host.portal.local_addr()?, host.servo.local_addr()?);
+        let mut ready = "ready".to_owned();
+        for (name, face) in [("portal", &host.portal), ("servo", &host.servo)] {
+            if let Some(face) = face {
+                ready.push_str(&format!(" {name}={}", face.local_addr()?));
+            }
+        }
         for (name, value) in others {
             ready.push_str(&format!(" {name}={value}"));
         }
@@ -80,8 +85,11 @@ impl Life {
             "jobs"
         });
         self.tools_folder = tools_folder;
-        self.spawn_face("portal", portal_port, portal)?;
-        self.spawn_face("servo", servo_port, servo)?;
+        for (name, port, routes) in [("portal", portal_port, portal), ("servo", servo_port, servo)] {
+            if let Some(port) = port {
+                self.spawn_face(name, port, routes)?;
+            }
+        }
         say_ready(&ready)
     }
 

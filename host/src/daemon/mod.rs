@@ -4,11 +4,13 @@ mod cluster;
 mod host;
 mod life;
 
-use crate::config::{ClusterArgs, ServeArgs, UpArgs};
+use std::ffi::OsString;
+
+use crate::config::{ClusterArgs, HostArgs, ServeArgs, UpArgs};
 use crate::marathon::MarathonConfig;
 
 use cluster::Cluster;
-use host::{Faces, Host, Systems, open_journal};
+use host::{Faces, Host, Systems, cache_folder, open_journal};
 use life::Life;
 
 /// `ochod up`: registry, scheduler and host in one process.
@@ -19,7 +21,7 @@ pub async fn up(args: UpArgs) -> anyhow::Result<()> {
     let token = args.host.read_token()?;
     args.host.check(token.as_ref())?;
     let faces = Faces::bind(&args.host).await?;
-    let cluster = Cluster::bind(&args.cluster, args.data.as_deref(), None).await?;
+    let cluster = Cluster::bind(&args.cluster, args.data.as_deref(), None, &of_tasks(&args.host)?).await?;
     let (marathon, zookeeper) = (cluster.scheduler.local_addr(), cluster.zookeeper.clone());
     let journal = open_journal(args.data.as_deref())?;
     let master = master_address(marathon, args.cluster.marathon_credentials.as_deref());
@@ -31,6 +33,15 @@ pub async fn up(args: UpArgs) -> anyhow::Result<()> {
     life.spawn_host(host, &[("marathon", &marathon.to_string()), ("zookeeper", &zookeeper)])?;
     life.last(served).await;
     Ok(())
+}
+
+/// Words for hosts that run as tasks: they find compiled tools where this one keeps them, and read no configuration file.
+fn of_tasks(args: &HostArgs) -> anyhow::Result<Vec<OsString>> {
+    let mut words: Vec<OsString> = vec!["--config".into(), "/dev/null".into()];
+    if let Some(cache) = cache_folder(args.cache.as_deref()) {
+        words.extend(["--cache".into(), std::path::absolute(cache)?.into_os_string()]);
+    }
+    Ok(words)
 }
 
 /// The scheduler's address with what it asks its callers for.
@@ -67,7 +78,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 /// A [`ConfigError`] where an option is wrong or a port is taken.
 pub async fn cluster(args: ClusterArgs) -> anyhow::Result<()> {
     let external = args.external_zookeeper.map(|hosts| hosts.to_string());
-    let cluster = Cluster::bind(&args.places, args.data.as_deref(), external).await?;
+    let cluster = Cluster::bind(&args.places, args.data.as_deref(), external, &[]).await?;
     let mut life = Life::new();
     let ready = format!("ready marathon={} zookeeper={}", cluster.scheduler.local_addr(), cluster.zookeeper);
     let served = life.spawn_cluster(cluster);

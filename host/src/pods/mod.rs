@@ -16,6 +16,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use futures::{FutureExt, pin_mut};
 use ocho_core::registration::ControlAddress;
+use ocho_core::signature::Token;
 use ocho_core::{ClusterGlob, ClusterName, PodId};
 use ocho_runtime::host::{Answer, PodOutcome, Pods, Problem, Registry, RegistryError, Verb};
 use tokio::sync::Semaphore;
@@ -69,6 +70,7 @@ pub struct PodClient {
     limits: FanOut,
     kept: Kept,
     open: Semaphore,
+    token: Option<Token>,
 }
 
 /// Where the pods of a question are, or why nobody knows.
@@ -80,12 +82,18 @@ impl PodClient {
     pub fn new(registry: Arc<dyn Registry>, limits: FanOut) -> Self {
         let kept = Kept::new(limits.kept, limits.kept_for);
         let open = Semaphore::new(limits.open.clamp(1, Semaphore::MAX_PERMITS));
-        Self { registry, limits, kept, open }
+        Self { registry, limits, kept, open, token: None }
+    }
+
+    /// Signs every request, for pods that have the same token in `ochopod_control_token`.
+    #[must_use]
+    pub fn signing(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
     }
 
     async fn ask_all(&self, pods: Vec<PodId>, verb: Verb, within: Duration) -> Vec<Answer> {
         let request = match Prepared::new(verb, within) {
-            Ok(request) => request,
+            Ok(request) => request.signed(self.token.as_ref()),
             Err(problem) => return same_for_all(pods, &PodOutcome::Other(problem)),
         };
         let addresses = match self.addresses(&pods).await {

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
 use ocho_core::registration::ControlAddress;
+use ocho_core::signature::{Token, sha256};
 use ocho_runtime::host::{Problem, Upload, Verb};
+use ochopod::signing::sign_digest;
 
 /// Header with the command line of a pod's tool.
 const SHELL: HeaderName = HeaderName::from_static("x-shell");
@@ -22,6 +24,8 @@ pub(super) struct Prepared {
     body: Bytes,
     /// How long connection, request and reply may take together.
     pub(super) within: Duration,
+    /// What it is signed with, and the digest of its body.
+    signed: Option<(Token, [u8; 32])>,
     /// Whether it may be sent once more after the pod closed a kept connection: twice has the same effect as once.
     pub(super) is_repeatable: bool,
 }
@@ -35,6 +39,7 @@ impl Prepared {
             headers: Vec::new(),
             body: Bytes::new(),
             within,
+            signed: None,
             is_repeatable,
         };
         let control = |task: &str, is_repeatable| {
@@ -58,6 +63,17 @@ impl Prepared {
         })
     }
 
+    /// Signs it for pods that ask for that; those that do not take no notice.
+    pub(super) fn signed(self, token: Option<&Token>) -> Self {
+        Self { signed: token.map(|token| (token.clone(), sha256(&self.body))), ..self }
+    }
+
+    fn signature(&self) -> HeaderMap {
+        let Some((token, digest)) = &self.signed else { return HeaderMap::new() };
+        let shell = self.headers.iter().find(|(name, _)| *name == SHELL).map_or(&b""[..], |(_, line)| line.as_bytes());
+        sign_digest(token, &self.path, shell, *digest)
+    }
+
     pub(super) fn to(&self, address: &ControlAddress) -> Result<Request<Full<Bytes>>, http::Error> {
         let mut request = Request::builder()
             .method(Method::POST)
@@ -65,7 +81,8 @@ impl Prepared {
             .header(HOST, authority(address))
             // hyper leaves it out where it is 0, and there are servers that wait for a body then.
             .header(CONTENT_LENGTH, self.body.len());
-        for (name, value) in &self.headers {
+        let signature = self.signature();
+        for (name, value) in self.headers.iter().map(|(name, value)| (name, value)).chain(&signature) {
             request = request.header(name, value);
         }
         request.body(Full::new(self.body.clone()))

@@ -16,7 +16,7 @@ pub struct SchedulerConfig {
     pub data: PathBuf,
     /// A folder with local images: `<name>/entrypoint`.
     pub images: Option<PathBuf>,
-    /// Commands that stand for an image of a name.
+    /// Commands that stand for an image of a name. They find the scheduler in `MARATHON_MASTER`.
     pub builtin_images: BTreeMap<String, Vec<String>>,
     /// The registry that tasks are told about, `host:port`.
     pub zookeeper: String,

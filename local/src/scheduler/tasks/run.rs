@@ -25,6 +25,7 @@ use super::procs;
 use super::spec::{ContainerSpec, How, TaskDir, TaskSpec};
 use crate::scheduler::engine::{Engine, Urgency};
 use crate::scheduler::health;
+use crate::scheduler::model::app::VolumeKind;
 use crate::scheduler::model::task::{Task, TaskState};
 use crate::scheduler::model::time::Timestamp;
 use crate::scheduler::state::Ending;
@@ -68,6 +69,7 @@ async fn start(engine: &Arc<Engine>, task: &Task, dir: &TaskDir, orders: &watch:
         return Err(Ending { state: TaskState::Killed, message: "the task was killed before it started".into() });
     }
     let spec = spec_of(engine, task, dir).await.map_err(failed)?;
+    make_volumes(dir, task).map_err(|cause| failed(format!("cannot make the task's volumes: {cause}")))?;
     spawn(engine, dir, &spec).map_err(|cause| failed(format!("cannot start the task: {cause}")))
 }
 
@@ -97,6 +99,9 @@ async fn spec_of(engine: &Arc<Engine>, task: &Task, dir: &TaskDir) -> Result<Tas
     };
     if let Some(found) = image::find(image, config.images.as_deref(), &config.builtin_images) {
         let mut env = plain.env.clone();
+        if matches!(found, LocalImage::BuiltIn(_)) {
+            tell_where_we_are(engine, &mut env);
+        }
         let argv = in_image(task, found, &mut env);
         return Ok(limited(engine, task, TaskSpec { argv, env, ..plain }));
     }
@@ -152,8 +157,25 @@ fn in_image(task: &Task, image: LocalImage, env: &mut std::collections::BTreeMap
     argv
 }
 
-fn spawn(engine: &Engine, dir: &TaskDir, spec: &TaskSpec) -> io::Result<Shim> {
+/// A program that came with the scheduler may need it. What the application says wins.
+fn tell_where_we_are(engine: &Engine, env: &mut std::collections::BTreeMap<String, String>) {
+    env.entry("MARATHON_MASTER".into()).or_insert_with(|| format!("http://{}", engine.address));
+    if let Some(credentials) = &engine.config.http_credentials {
+        env.entry("OCHOD_MARATHON_CREDENTIALS".into()).or_insert_with(|| credentials.clone());
+    }
+}
+
+/// Folders that the definition wants in the sandbox. What is in them goes with the task: nothing of a task outlives it here.
+fn make_volumes(dir: &TaskDir, task: &Task) -> io::Result<()> {
     dir.create()?;
+    let volumes = task.app.spec.container.iter().flat_map(|container| &container.volumes);
+    for volume in volumes.filter(|volume| matches!(volume.kind, VolumeKind::Persistent { .. })) {
+        std::fs::create_dir_all(dir.sandbox().join(&volume.container_path))?;
+    }
+    Ok(())
+}
+
+fn spawn(engine: &Engine, dir: &TaskDir, spec: &TaskSpec) -> io::Result<Shim> {
     dir.write_spec(spec)?;
     let (program, args) =
         engine.config.shim.split_first().ok_or_else(|| io::Error::other("no command for the shim is configured"))?;
