@@ -70,7 +70,7 @@ impl World {
 }
 
 fn registry(address: &str, find_timeout: Duration) -> ZooKeeperRegistry {
-    ZooKeeperRegistry::new(ZooKeeperConfig { find_timeout, ..ZooKeeperConfig::new(address) }).unwrap()
+    ZooKeeperRegistry::new(ZooKeeperConfig { find_timeout, patience: find_timeout, ..ZooKeeperConfig::new(address) }).unwrap()
 }
 
 /// The path of `<cluster>/<node>`.

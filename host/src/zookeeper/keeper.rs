@@ -46,6 +46,14 @@ impl Shared {
         RegistryError::Unreachable(format!("no answer from ZooKeeper at `{}` within {waited} s{because}", self.servers.listed()))
     }
 
+    /// The error of a question that came when the registry had been away for a while.
+    fn away_for(&self, away: Duration) -> RegistryError {
+        let trouble = self.last_trouble.lock().map(|text| text.clone()).unwrap_or_default();
+        let because = if trouble.is_empty() { String::new() } else { format!(": {trouble}") };
+        let since = away.as_secs();
+        RegistryError::Unreachable(format!("no answer from ZooKeeper at `{}` for {since} s{because}", self.servers.listed()))
+    }
+
     fn note(&self, trouble: String) {
         if let Ok(mut last) = self.last_trouble.lock() {
             *last = trouble;
@@ -59,11 +67,13 @@ pub(super) struct Keeper {
     pub(super) changes: Arc<watch::Sender<u64>>,
     session: Option<Session>,
     preferred: Option<String>,
+    /// When the first attempt failed since one worked.
+    away_since: Option<Instant>,
 }
 
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>, questions: mpsc::Receiver<Question>, changes: Arc<watch::Sender<u64>>) -> Self {
-        Self { shared, questions, changes, session: None, preferred: None }
+        Self { shared, questions, changes, session: None, preferred: None, away_since: None }
     }
 
     /// Runs until nobody can ask any more.
@@ -129,6 +139,7 @@ impl Keeper {
             let trouble = match self.refresh(globs).await {
                 Ok(()) => {
                     self.shared.note(String::new());
+                    self.away_since = None;
                     return Ok(());
                 }
                 Err(Failed::TooMany) => {
@@ -139,6 +150,10 @@ impl Keeper {
             };
             debug!(error = trouble, "no answer from the registry, trying again");
             self.give_up_session(trouble);
+            let away = self.away_since.get_or_insert_with(Instant::now).elapsed();
+            if away >= self.shared.config.patience {
+                return Err(self.shared.away_for(away));
+            }
             sleep(pause).await;
             pause = (pause * 2).min(*PAUSE.end());
         }

@@ -40,6 +40,9 @@ pub struct ZooKeeperConfig {
     pub session_timeout: Duration,
     /// How long one [`Registry::find`] may wait in all. Default 10 s.
     pub find_timeout: Duration,
+    /// How long the registry may be away before each [`Registry::find`] gives up after one more attempt. A server that restarts is
+    /// back within that time, and questions wait for it. Default 3 s.
+    pub patience: Duration,
     /// How long [`Registry::changes`] waits after a change for more of them. Default 50 ms.
     pub settle: Duration,
     /// How many clusters and how many nodes are kept at most. Default 100,000.
@@ -54,6 +57,7 @@ impl ZooKeeperConfig {
             connect_timeout: Duration::from_secs(3),
             session_timeout: Duration::from_secs(10),
             find_timeout: Duration::from_secs(10),
+            patience: Duration::from_secs(3),
             settle: Duration::from_millis(50),
             pods_limit: 100_000,
         }

@@ -35,6 +35,27 @@ async fn nobody_there() {
 }
 
 #[tokio::test]
+async fn nobody_there_for_a_while() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let config = ZooKeeperConfig {
+        find_timeout: Duration::from_secs(60),
+        patience: Duration::from_millis(500),
+        ..ZooKeeperConfig::new(&address)
+    };
+    let registry = ZooKeeperRegistry::new(config).unwrap();
+    let started = Instant::now();
+    for within in [20, 2] {
+        let asked = Instant::now();
+        let error = registry.find(ClusterGlob::new("*")).await.unwrap_err();
+        check_unreachable(&error, asked, &[&format!("`{address}` for "), ": connection refused"]);
+        assert!(asked.elapsed() < Duration::from_secs(within), "{:?}", asked.elapsed());
+    }
+    assert!(started.elapsed() >= Duration::from_millis(500), "the first one waited for it to come back");
+}
+
+#[tokio::test]
 async fn a_server_that_accepts_and_stays_silent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -61,7 +61,7 @@ fn it_signs_the_whole_request() {
 #[test]
 fn what_it_encrypts_openssl_and_the_host_read() {
     let host = host();
-    jobs(&host, "read password");
+    jobs(&host, "hex password\nread password");
     let clear = host.work().join("jobs/password");
     for md in ["md5", "sha256"] {
         fs::write(&clear, "hunter22\n").unwrap();
@@ -74,7 +74,8 @@ fn what_it_encrypts_openssl_and_the_host_read() {
         openssl.args(["enc", "-d", "-aes-256-cbc", "-base64", "-md", md, "-k", TOKEN, "-in", "jobs/password.aes"]);
         assert_eq!(command::run(openssl.current_dir(host.work()), WITHIN).ok(), "hunter22\n");
         let ran = run(&host, None, &["jobs", "it"]).ok();
-        assert!(ran.contains("decrypted password.aes\nhunter22\n"), "{ran}");
+        let clear: String = "hunter22\n".bytes().map(|byte| format!("{byte:02x} ")).collect();
+        assert!(ran.contains(&format!("decrypted password.aes\n{clear}\n******\n")), "{ran}");
     }
     let mut no_token = ocho::bare(&host.work());
     assert_eq!(command::run(no_token.args(["encrypt", "jobs/it.steps"]), WITHIN).code, 2);

@@ -101,6 +101,42 @@ fn what_a_crash_leaves_is_cleared_and_told() {
 }
 
 #[test]
+fn what_a_tool_leaves_is_cleared_after_a_crash_and_after_a_stop() {
+    let place = |host: &TestHost| {
+        let places = std::fs::read_dir(host.home().join("tmp")).unwrap().flatten();
+        let places = places.filter(|entry| entry.file_name().to_string_lossy().starts_with("ocho-"));
+        places.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let runs = |host: &TestHost| {
+        let inside = place(host).into_iter().flat_map(|place| std::fs::read_dir(place).unwrap().flatten());
+        inside.filter(|entry| entry.file_name().to_string_lossy().starts_with("ocho-run-")).count()
+    };
+    let mut host = crate::request::plan().tool("sleeper", &ocho_tests::programs::guest("sleeper")).start();
+    std::thread::scope(|scope| {
+        let url = format!("http://{}/shell", host.address("portal"));
+        let waiting = scope.spawn(move || {
+            let form = "multipart/form-data; boundary=x";
+            let body = "--x\r\nContent-Disposition: form-data; name=\"a\"; filename=\"a\"\r\n\r\ncontent\r\n--x--\r\n";
+            // No answer comes: the host is killed.
+            let sent = std::panic::catch_unwind(|| {
+                http::send("POST", &url, &[("content-type", form), ("x-shell", "sleeper 300 60000")], body.into())
+            });
+            assert!(sent.is_err(), "{sent:?}");
+        });
+        wait::until_so("its folder", SOON, || runs(&host) == 1);
+        host.crash();
+        waiting.join().unwrap();
+    });
+    assert_eq!(runs(&host), 1);
+    let host = host.restart();
+    assert_eq!((runs(&host), place(&host).len()), (0, 1), "only the place of the host that runs");
+    let home = host.home().to_owned();
+    let tmp = home.join("tmp");
+    host.signal(nix::sys::signal::Signal::SIGTERM);
+    wait::until_so("an empty place", SOON, || std::fs::read_dir(&tmp).is_ok_and(|listing| listing.count() == 0));
+}
+
+#[test]
 fn a_token_that_was_made_is_shown_by_poll_and_stays() {
     let shown = |host: &TestHost| {
         let polled = host.shell("poll *servo -j").json();

@@ -57,7 +57,8 @@ fn row_33_a_file_that_does_not_fit_fails_the_job_and_is_named() {
         (b"".to_vec(), "it is empty"),
         (v1.trim_end()[..v1.len() - 2].into(), "it is not base64"),
         (b"Zm9v".to_vec(), "`Salted__`"),
-        (b"Salted__\x01\x02\x03\x04\x05\x06\x07\x08\xf0\x63".to_vec(), "it is not base64"),
+        (b"Tarred__\x01\x02\x03\x04\x05\x06\x07\x08\xf0\x63".to_vec(), "it is not base64"),
+        (b"Salted__\x01\x02\x03\x04\x05\x06\x07\x08\xf0\x63".to_vec(), "it is cut"),
         (encrypted("x", &["-nosalt"]), "`Salted__`"),
         (vec![b'A'; 2 << 20], "it is larger than 1 MiB"),
     ] {
