@@ -46,8 +46,8 @@ impl Event {
 fn plan_json(plan: &Deployment, heavy: bool) -> Value {
     let mut shown = json!({ "id": plan.id, "version": plan.version, "steps": plan.steps });
     if let (true, Some(members)) = (heavy, shown.as_object_mut()) {
-        members.insert("original".into(), answer::plain_group(&plan.original, &PathId::root()));
-        members.insert("target".into(), answer::plain_group(&plan.target, &PathId::root()));
+        members.insert("original".into(), json!(answer::plain_group(&plan.original, &PathId::root())));
+        members.insert("target".into(), json!(answer::plain_group(&plan.target, &PathId::root())));
     }
     shown
 }

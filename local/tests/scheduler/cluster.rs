@@ -87,6 +87,13 @@ impl Cluster {
         until("the cluster to stop", async || self.process.try_wait().expect("ours")).await
     }
 
+    /// The memory that it uses now, without its tasks.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel writes it");
+        line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+    }
+
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }

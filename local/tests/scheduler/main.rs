@@ -6,6 +6,7 @@ mod deployments;
 mod docker;
 mod doors;
 mod fetch;
+mod memory;
 mod shapes;
 mod stream;
 mod tasks;

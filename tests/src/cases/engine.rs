@@ -1,7 +1,7 @@
 //! The engine under test: `ochod cluster`, empty at the start of every case.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ pub struct Engine {
     process: Option<Background>,
     /// `http://127.0.0.1:<port>`.
     pub url: String,
+    /// The registry, `127.0.0.1:<port>`.
+    pub zookeeper: String,
+    words: Vec<String>,
     home: TempDir,
 }
 
@@ -37,20 +40,50 @@ impl Engine {
     #[must_use]
     pub fn start(words: &[&str]) -> Self {
         let home = TempDir::with_prefix("cases-").expect("a temporary folder can be made");
-        let mut command = Command::new(engine_program());
-        command.args(["cluster", "--marathon", "127.0.0.1:0", "--zookeeper", "127.0.0.1:0", "--data"]);
-        command.arg(home.path().join("data")).args(words);
-        let mut process = Background::start(&mut command);
-        let ready = process.wait_for_line("ready ", READY_WITHIN);
-        let address = ready.split(' ').find_map(|word| word.strip_prefix("marathon=")).expect("it names its address");
-        Self { url: format!("http://{address}"), process: Some(process), home }
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let (process, url, zookeeper) = spawn(home.path(), &words);
+        Self { process: Some(process), url, zookeeper, words, home }
+    }
+
+    /// Kills it with -9 and starts it anew in the same folder. Its addresses change.
+    ///
+    /// # Panics
+    /// Where it does not become ready again.
+    #[track_caller]
+    pub fn crash(&mut self) {
+        // Dropping a program in the background kills it.
+        self.process = None;
+        let (process, url, zookeeper) = spawn(self.home.path(), &self.words);
+        (self.process, self.url, self.zookeeper) = (Some(process), url, zookeeper);
+    }
+
+    /// The process of scheduler and registry.
+    ///
+    /// # Panics
+    /// Never while it lives.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it is taken only when dropped").id()
     }
 
     /// The folder with all that it writes.
     #[must_use]
-    pub fn home(&self) -> &std::path::Path {
+    pub fn home(&self) -> &Path {
         self.home.path()
     }
+}
+
+/// Starts the program, and says where scheduler and registry listen.
+#[track_caller]
+fn spawn(home: &Path, words: &[String]) -> (Background, String, String) {
+    let mut command = Command::new(engine_program());
+    command.args(["cluster", "--marathon", "127.0.0.1:0", "--zookeeper", "127.0.0.1:0", "--data"]);
+    command.arg(home.join("data")).args(words);
+    let mut process = Background::start(&mut command);
+    let ready = process.wait_for_line("ready ", READY_WITHIN);
+    let address = |name: &str| ready.split(' ').find_map(|word| word.strip_prefix(name)).expect("it names its addresses");
+    let (url, zookeeper) = (format!("http://{}", address("marathon=")), address("zookeeper=").to_owned());
+    (process, url, zookeeper)
 }
 
 impl Drop for Engine {

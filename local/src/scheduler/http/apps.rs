@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::error::{Answer, ApiError};
 use super::request::Request;
-use super::{created, done};
+use super::{created, done, shown};
 use crate::scheduler::deployments::run::{Accepted, Change};
 use crate::scheduler::engine::Engine;
 use crate::scheduler::events;
@@ -28,11 +28,10 @@ use crate::scheduler::wire::{normal, rules, selector::Selector};
 pub(crate) fn list_all(engine: &Arc<Engine>, request: &Request) -> Answer {
     let filter = Filter::of(request)?;
     let embed = Embed { counts: true, deployments: true, ..Embed::read(request.params("embed")) };
-    let apps: Vec<Value> = engine.read(|state| {
+    Ok(engine.read(|state| {
         let apps = state.root.apps.values().filter(|app| filter.takes(app));
-        apps.map(|app| answer::app(state, app, embed)).collect()
-    });
-    Ok(Json(json!({ "apps": apps })).into_response())
+        shown("apps", &apps.map(|app| answer::app(state, app, embed)).collect::<Vec<_>>())
+    }))
 }
 
 /// Conditions that must all hold.
@@ -61,8 +60,10 @@ impl Filter {
 pub(crate) fn read_one(engine: &Arc<Engine>, request: &Request, id: &PathId) -> Answer {
     let asked = Embed::read(request.params("embed"));
     let embed = Embed { counts: true, tasks: true, deployments: true, last_failure: true, ..asked };
-    let app = engine.read(|state| state.app(id).map(|app| answer::app(state, app, embed)));
-    Ok(Json(json!({ "app": app.ok_or_else(|| ApiError::no_app(id))? })).into_response())
+    engine.read(|state| {
+        let app = state.app(id).ok_or_else(|| ApiError::no_app(id))?;
+        Ok(shown("app", &answer::app(state, app, embed)))
+    })
 }
 
 /// `GET /v2/apps/{group}/*`.
@@ -73,8 +74,8 @@ pub(crate) fn list_below(engine: &Arc<Engine>, request: &Request, group: &PathId
         if !state.root.groups.contains_key(group) {
             return Err(ApiError::no_group(group));
         }
-        let apps: Vec<Value> = state.root.apps_below(group).map(|app| answer::app(state, app, embed)).collect();
-        Ok(Json(json!({ "*": apps })).into_response())
+        let apps = state.root.apps_below(group).map(|app| answer::app(state, app, embed));
+        Ok(shown("*", &apps.collect::<Vec<_>>()))
     })
 }
 
@@ -83,7 +84,7 @@ pub(crate) fn create(engine: &Arc<Engine>, request: &Request) -> Answer {
     let update = request.parse(|at| AppUpdate::read(at, IdRule::Needed))?;
     let text = update.id.clone().unwrap_or_default();
     let id = PathId::absolute(&text);
-    let (shown, accepted) = engine.change(|state| {
+    let (app, accepted) = engine.change(|state| {
         let mut mistakes = rules::check_id(&text, &id);
         mistakes.extend(rules::check_update(&update));
         let spec = normal::complete(&update, &id);
@@ -97,11 +98,11 @@ pub(crate) fn create(engine: &Arc<Engine>, request: &Request) -> Answer {
         let sent = edit.spec.clone();
         let accepted = apply(engine, state, request, vec![edit], BTreeSet::new(), &id.parent())?;
         let app = App { id: id.clone(), instances, spec: sent, version: accepted.version, version_info: None };
-        let shown = answer::created_app(&app, &accepted.deployment);
+        let app = answer::created_app(&app, &accepted.deployment);
         tell_posted(state, request, &id);
-        Ok((shown, accepted))
+        Ok((app, accepted))
     })?;
-    let mut response = (StatusCode::CREATED, Json(shown)).into_response();
+    let mut response = (StatusCode::CREATED, Json(app)).into_response();
     created(engine, &mut response, &id, &accepted);
     Ok(response)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::response::IntoResponse;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::error::{Answer, ApiError};
 use super::request::Request;
@@ -43,7 +43,7 @@ pub(crate) fn apps(engine: &Arc<Engine>, request: &Request, id: &PathId) -> Answ
     let embed = Embed::read(request.params("embed"));
     engine.read(|state| {
         known(state, id)?;
-        let apps: Vec<Value> = state.root.apps_below(id).map(|app| answer::app(state, app, embed)).collect();
+        let apps: Vec<_> = state.root.apps_below(id).map(|app| answer::app(state, app, embed)).collect();
         Ok(Json(apps).into_response())
     })
 }

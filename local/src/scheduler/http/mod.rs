@@ -14,6 +14,7 @@ mod stream;
 mod system;
 mod tasks;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, LOCATION};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -198,6 +200,11 @@ fn dispatch(engine: &Arc<Engine>, request: &Request, route: &Route) -> Answer {
 fn found(mut response: Response) -> Response {
     *response.status_mut() = StatusCode::FOUND;
     response
+}
+
+/// An object with one member.
+fn shown(name: &str, value: &impl Serialize) -> Response {
+    axum::Json(BTreeMap::from([(name, value)])).into_response()
 }
 
 /// The usual answer of what starts a deployment.

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use super::done;
 use super::error::{Answer, ApiError};
 use super::request::Request;
+use super::{done, shown};
 use crate::scheduler::deployments::run::{Accepted, Change};
 use crate::scheduler::engine::Engine;
 use crate::scheduler::model::app::App;
@@ -29,11 +29,10 @@ pub(crate) fn list_all(engine: &Arc<Engine>, request: &Request) -> Answer {
         return Ok(engine.read(|state| text(answer::endpoints(state, state.root.apps.values().map(Arc::as_ref)))));
     }
     let wanted = wanted_states(request);
-    let tasks: Vec<Value> = engine.read(|state| {
+    Ok(engine.read(|state| {
         let tasks = state.tasks().filter(|task| wanted.is_empty() || wanted.contains(&task.state));
-        tasks.map(|task| answer::task(task, &state.host, true)).collect()
-    });
-    Ok(Json(json!({ "tasks": tasks })).into_response())
+        shown("tasks", &tasks.map(|task| answer::task(task, &state.host, true)).collect::<Vec<_>>())
+    }))
 }
 
 /// Words that nobody knows filter nothing.
@@ -80,9 +79,8 @@ fn list<'a>(state: &'a State, request: &Request, apps: impl Iterator<Item = &'a 
     if wants_text(request) {
         return text(answer::endpoints(state, apps));
     }
-    let tasks: Vec<Value> =
-        apps.flat_map(|app| state.tasks_of(&app.id)).map(|task| answer::task(task, &state.host, false)).collect();
-    Json(json!({ "tasks": tasks })).into_response()
+    let tasks = apps.flat_map(|app| state.tasks_of(&app.id)).map(|task| answer::task(task, &state.host, false));
+    shown("tasks", &tasks.collect::<Vec<_>>())
 }
 
 /// How tasks are to be killed.
@@ -185,7 +183,7 @@ fn check_task_id(id: &str) -> Result<(), ApiError> {
 /// Kills tasks that come back, and shows them as they were.
 fn kill(state: &mut State, tasks: &[Task], manner: Manner) -> Vec<Value> {
     let now = Timestamp::now();
-    let shown = tasks.iter().map(|task| answer::task(task, &state.host, false)).collect();
+    let shown = tasks.iter().map(|task| json!(answer::task(task, &state.host, false))).collect();
     for task in tasks {
         state.kill_task(&task.id, KillReason::Asked, manner.wipe, now);
     }

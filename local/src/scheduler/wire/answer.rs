@@ -1,12 +1,14 @@
 //! Answers: applications, tasks, groups, deployments and the queue as clients read them.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::scheduler::deployments::plan::Deployment;
 use crate::scheduler::model::app::App;
-use crate::scheduler::model::group::{Group, Root};
+use crate::scheduler::model::group::Root;
 use crate::scheduler::model::id::PathId;
-use crate::scheduler::model::task::{Health, Task, TaskState};
+use crate::scheduler::model::task::{Health, Task, TaskFailure, TaskState};
+use crate::scheduler::model::time::Timestamp;
 use crate::scheduler::state::State;
 
 /// The name of the one machine.
@@ -66,35 +68,68 @@ pub(crate) fn created_app(app: &App, deployment: &str) -> Value {
     Value::Object(shown)
 }
 
-/// An application with what was asked for beside its definition.
-pub(crate) fn app(state: &State, app: &App, embed: Embed) -> Value {
-    let mut shown = members(app);
+/// An application with what was asked for beside its definition. Written out as it stands: a list of a thousand would spend most
+/// of its time on copies otherwise.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AppInfo<'a> {
+    #[serde(flatten)]
+    app: &'a App,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    counts: Option<Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployments: Option<Vec<DeploymentRef<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readiness_check_results: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<Vec<TaskInfo<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_task_failure: Option<&'a TaskFailure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_stats: Option<Value>,
+}
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Counts {
+    tasks_staged: usize,
+    tasks_running: usize,
+    tasks_healthy: usize,
+    tasks_unhealthy: usize,
+}
+
+#[derive(Serialize)]
+struct DeploymentRef<'a> {
+    id: &'a str,
+}
+
+impl Counts {
+    fn of<'a>(tasks: impl Iterator<Item = &'a Task>) -> Self {
+        let mut counts = Self::default();
+        for task in tasks {
+            counts.tasks_staged += usize::from(task.state == TaskState::Staging);
+            counts.tasks_running += usize::from(task.state == TaskState::Running);
+            counts.tasks_healthy += usize::from(is_known_well(task));
+            counts.tasks_unhealthy += usize::from(task.is_ill());
+        }
+        counts
+    }
+}
+
+/// An application with what was asked for.
+pub(crate) fn app<'a>(state: &'a State, app: &'a App, embed: Embed) -> AppInfo<'a> {
     let tasks = || state.tasks_of(&app.id);
-    if embed.counts {
-        let count = |fits: fn(&Task) -> bool| Value::from(tasks().filter(|task| fits(task)).count());
-        shown.insert("tasksStaged".into(), count(|task| task.state == TaskState::Staging));
-        shown.insert("tasksRunning".into(), count(|task| task.state == TaskState::Running));
-        shown.insert("tasksHealthy".into(), count(is_known_well));
-        shown.insert("tasksUnhealthy".into(), count(Task::is_ill));
+    AppInfo {
+        app,
+        counts: embed.counts.then(|| Counts::of(tasks())),
+        deployments: embed
+            .deployments
+            .then(|| state.deployments_of(&app.id).map(|running| DeploymentRef { id: &running.id }).collect()),
+        readiness_check_results: embed.readiness.then(|| readiness(tasks())),
+        tasks: embed.tasks.then(|| tasks().map(|found| task(found, &state.host, false)).collect()),
+        last_task_failure: state.failure_of(&app.id).filter(|_| embed.last_failure),
+        task_stats: embed.stats.then(|| stats(app, tasks().collect())),
     }
-    if embed.deployments {
-        let ids: Vec<Value> = state.deployments_of(&app.id).map(|d| json!({ "id": d.id })).collect();
-        shown.insert("deployments".into(), ids.into());
-    }
-    if embed.readiness {
-        shown.insert("readinessCheckResults".into(), readiness(tasks()));
-    }
-    if embed.tasks {
-        let list: Vec<Value> = tasks().map(|found| task(found, &state.host, false)).collect();
-        shown.insert("tasks".into(), list.into());
-    }
-    if let Some(failure) = state.failure_of(&app.id).filter(|_| embed.last_failure) {
-        shown.insert("lastTaskFailure".into(), json!(failure));
-    }
-    if embed.stats {
-        shown.insert("taskStats".into(), stats(app, tasks().collect()));
-    }
-    Value::Object(shown)
 }
 
 fn is_known_well(task: &Task) -> bool {
@@ -116,7 +151,7 @@ fn readiness_of(task: &Task) -> Option<Value> {
 }
 
 fn stats(app: &App, tasks: Vec<&Task>) -> Value {
-    let now = crate::scheduler::model::time::Timestamp::now();
+    let now = Timestamp::now();
     let mut shown = Map::new();
     let config = app.config_version();
     let scaling = app.version_info.map_or(app.version, |info| info.last_scaling_at);
@@ -133,7 +168,7 @@ fn stats(app: &App, tasks: Vec<&Task>) -> Value {
     Value::Object(shown)
 }
 
-fn stats_of(tasks: &[&Task], now: crate::scheduler::model::time::Timestamp) -> Value {
+fn stats_of(tasks: &[&Task], now: Timestamp) -> Value {
     let count = |fits: fn(&Task) -> bool| tasks.iter().filter(|task| fits(task)).count();
     let mut ages: Vec<f64> =
         tasks.iter().filter_map(|task| task.started_at).map(|start| now.since(start).as_secs_f64()).collect();
@@ -152,29 +187,50 @@ fn stats_of(tasks: &[&Task], now: crate::scheduler::model::time::Timestamp) -> V
     shown
 }
 
+/// A task as clients read it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TaskInfo<'a> {
+    id: &'a str,
+    app_id: &'a PathId,
+    host: &'a str,
+    slave_id: &'static str,
+    ports: &'a [u16],
+    service_ports: Vec<u16>,
+    ip_addresses: Value,
+    state: &'static str,
+    staged_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<Timestamp>,
+    version: Timestamp,
+    local_volumes: [(); 0],
+    health_check_results: Vec<Value>,
+    role: &'a str,
+}
+
 /// A task. Service ports are filled only where tasks of all applications are listed.
-pub(crate) fn task(task: &Task, host: &str, service_ports: bool) -> Value {
-    let results: Vec<Value> =
-        task.health.iter().filter(|health| health.is_known()).map(|health| health_result(task, health)).collect();
-    let mut shown = json!({
-        "id": task.id,
-        "appId": task.app_id(),
-        "host": host,
-        "slaveId": AGENT,
-        "ports": task.ports,
-        "servicePorts": if service_ports { task.app.service_ports() } else { Vec::new() },
-        "ipAddresses": addresses(host),
-        "state": task.state.word(),
-        "stagedAt": task.staged_at,
-        "version": task.app.version,
-        "localVolumes": [],
-        "healthCheckResults": results,
-        "role": task.app.spec.role,
-    });
-    if let (Some(started), Some(members)) = (task.started_at, shown.as_object_mut()) {
-        members.insert("startedAt".into(), json!(started));
+pub(crate) fn task<'a>(task: &'a Task, host: &'a str, service_ports: bool) -> TaskInfo<'a> {
+    TaskInfo {
+        id: &task.id,
+        app_id: task.app_id(),
+        host,
+        slave_id: AGENT,
+        ports: &task.ports,
+        service_ports: if service_ports { task.app.service_ports() } else { Vec::new() },
+        ip_addresses: addresses(host),
+        state: task.state.word(),
+        staged_at: task.staged_at,
+        started_at: task.started_at,
+        version: task.app.version,
+        local_volumes: [],
+        health_check_results: task
+            .health
+            .iter()
+            .filter(|health| health.is_known())
+            .map(|health| health_result(task, health))
+            .collect(),
+        role: &task.app.spec.role,
     }
-    shown
 }
 
 fn health_result(task: &Task, health: &Health) -> Value {
@@ -241,28 +297,54 @@ impl GroupEmbed {
 }
 
 /// A group with what is in it.
-pub(crate) fn group(state: &State, root: &Root, id: &PathId, embed: GroupEmbed) -> Value {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GroupInfo<'a> {
+    id: &'a PathId,
+    apps: Vec<AppInfo<'a>>,
+    pods: [(); 0],
+    groups: Vec<GroupInfo<'a>>,
+    dependencies: &'a [PathId],
+    version: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enforce_role: Option<bool>,
+}
+
+/// A group with what was asked for.
+pub(crate) fn group<'a>(state: &'a State, root: &'a Root, id: &'a PathId, embed: GroupEmbed) -> GroupInfo<'a> {
     tree(root, id, embed, &|shown| app(state, shown, embed.app))
 }
 
 /// A group with bare definitions.
-pub(crate) fn plain_group(root: &Root, id: &PathId) -> Value {
-    tree(root, id, GroupEmbed::read(&[]), &plain_app)
+pub(crate) fn plain_group<'a>(root: &'a Root, id: &'a PathId) -> GroupInfo<'a> {
+    tree(root, id, GroupEmbed::read(&[]), &AppInfo::plain)
 }
 
-fn tree(root: &Root, id: &PathId, embed: GroupEmbed, show: &dyn Fn(&App) -> Value) -> Value {
-    let apps: Vec<Value> = if embed.apps { root.apps_in(id).map(|app| show(app)).collect() } else { Vec::new() };
-    let groups: Vec<Value> =
-        if embed.groups { root.groups_in(id).map(|(id, _)| tree(root, id, embed, show)).collect() } else { Vec::new() };
-    let plain = Group::plain(root.version());
-    let own = root.groups.get(id).unwrap_or(&plain);
-    let mut shown = json!({
-        "id": id, "apps": apps, "pods": [], "groups": groups, "dependencies": own.dependencies, "version": own.version,
-    });
-    if let (Some(enforce), Some(members)) = (own.enforce_role, shown.as_object_mut()) {
-        members.insert("enforceRole".into(), enforce.into());
+impl<'a> AppInfo<'a> {
+    fn plain(app: &'a App) -> Self {
+        Self {
+            app,
+            counts: None,
+            deployments: None,
+            readiness_check_results: None,
+            tasks: None,
+            last_task_failure: None,
+            task_stats: None,
+        }
     }
-    shown
+}
+
+fn tree<'a>(root: &'a Root, id: &'a PathId, embed: GroupEmbed, show: &dyn Fn(&'a App) -> AppInfo<'a>) -> GroupInfo<'a> {
+    let own = root.groups.get(id);
+    GroupInfo {
+        id,
+        apps: if embed.apps { root.apps_in(id).map(|app| show(app)).collect() } else { Vec::new() },
+        pods: [],
+        groups: if embed.groups { root.groups_in(id).map(|(id, _)| tree(root, id, embed, show)).collect() } else { Vec::new() },
+        dependencies: own.map_or(&[], |group| &group.dependencies),
+        version: own.map_or(root.version(), |group| group.version),
+        enforce_role: own.and_then(|group| group.enforce_role),
+    }
 }
 
 /// A deployment under way.

@@ -166,8 +166,10 @@ fn check_volumes(spec: &AppSpec, wrong: &mut Wrong) {
             VolumeKind::Secret { .. } => wrong.say(path, feature("secrets")),
             VolumeKind::Persistent { mode, .. } => {
                 wrong.when(mode != "RW", &format!("{path}/mode"), "must be RW for a persistent volume");
-                let slash = volume.container_path.contains('/');
-                wrong.when(slash, &format!("{path}/containerPath"), "must not contain '/' for a persistent volume");
+                let path = format!("{path}/containerPath");
+                wrong.when(volume.container_path.contains('/'), &path, "must not contain '/' for a persistent volume");
+                let no_name = matches!(volume.container_path.as_str(), "." | "..") || volume.container_path.contains('\0');
+                wrong.when(no_name, &path, "must be the name of a folder");
             }
             VolumeKind::Host { .. } => {}
         }
