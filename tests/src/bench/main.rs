@@ -5,6 +5,7 @@
 mod load;
 mod native;
 mod rounds;
+mod servo;
 mod shell;
 mod usage;
 
@@ -12,7 +13,10 @@ use std::env;
 use std::process::ExitCode;
 
 /// Name, what it measures, and how.
-const BENCHMARKS: [(&str, &str, fn()); 1] = [("shell", "a trivial tool through POST /shell", shell::run)];
+const BENCHMARKS: [(&str, &str, fn()); 2] = [
+    ("shell", "a trivial tool through POST /shell", shell::run),
+    ("servo", "a bundle of 1 MiB with a trivial job", servo::run),
+];
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();

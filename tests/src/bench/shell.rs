@@ -19,7 +19,9 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) fn run() {
     let native = Native::start();
-    let host = TestHost::up().tool("hello", &guest("hello")).words(&["--runs", "256"]).start();
+    // The variable asks for a backtrace of each error, also of those that are a part of every run.
+    let plan = TestHost::up().tool("hello", &guest("hello")).env("RUST_LIB_BACKTRACE", "0");
+    let host = plan.words(&["--runs", "256"]).start();
     let wasmtime = Wasmtime::start();
     let mut servers = vec![
         Server { name: "plain axum", pid: native.process.id(), target: shell(native.address.clone()) },
@@ -40,18 +42,23 @@ fn shell(address: String) -> Target {
 }
 
 /// This program again, as a server.
-struct Native {
+pub(crate) struct Native {
     process: Background,
     address: String,
 }
 
 impl Native {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let this = env::current_exe().expect("a program knows its file");
         let mut process = Background::start(Command::new(this).arg("native-server"));
         let ready = process.wait_for_line("ready ", READY_WITHIN);
         let address = ready.rsplit('=').next().unwrap_or_default().to_owned();
         Self { process, address }
+    }
+
+    /// `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 }
 
