@@ -1,4 +1,4 @@
-//! The processor time of a process.
+//! The processor time and the memory of a process.
 
 use std::fs;
 use std::time::Duration;
@@ -12,6 +12,16 @@ use nix::unistd::{SysconfVar, sysconf};
 pub(crate) fn cpu(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
     ticks(&stat).map(duration).expect("the kernel writes numbers")
+}
+
+/// The memory of a process that is in use now.
+///
+/// # Panics
+/// Where there is no such process.
+pub(crate) fn resident_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel writes it");
+    line.trim().trim_end_matches("kB").trim().parse().expect("the kernel writes numbers")
 }
 
 /// User and system time of a line of `/proc/<pid>/stat`, in the kernel's ticks.
