@@ -2,6 +2,7 @@
 //!
 //! What is compared is measured in one run, turn by turn, on the same machine; the ratios are what counts.
 
+mod lists;
 mod load;
 mod native;
 mod rounds;
@@ -13,9 +14,10 @@ use std::env;
 use std::process::ExitCode;
 
 /// Name, what it measures, and how.
-const BENCHMARKS: [(&str, &str, fn()); 2] = [
+const BENCHMARKS: [(&str, &str, fn()); 3] = [
     ("shell", "a trivial tool through POST /shell", shell::run),
     ("servo", "a bundle of 1 MiB with a trivial job", servo::run),
+    ("lists", "the embedded cluster with a thousand applications", lists::run),
 ];
 
 fn main() -> ExitCode {
