@@ -10,10 +10,11 @@ use wasmparser::{
     ComponentName, CustomSectionReader, Encoding, KnownCustom, Parser, Payload, ValidPayload, Validator, WasmFeatures,
 };
 
+use crate::contract::Contract;
 use crate::{Grants, Interface};
 
 /// The versions of the contract that this host serves.
-pub const CONTRACTS: [&str; 1] = ["0.1"];
+pub const CONTRACTS: [&str; Contract::ALL.len()] = [Contract::V0_1.name()];
 
 /// A text of the metadata is cut here: it is shown in tables and kept in the journal.
 const TEXT_BYTES: usize = 4096;
@@ -115,10 +116,12 @@ impl ComponentReport {
         let mut validator = Validator::new_with_features(WasmFeatures::all());
         for payload in Parser::new(0).parse_all(wasm) {
             let payload = payload.map_err(|error| NotAComponent::Garbage(error.to_string()))?;
+            // The modules within end too, before the component's exports come.
+            let is_whole = found.depth == 0;
             found.take(&payload)?;
             if let ValidPayload::End(types) =
                 validator.payload(&payload).map_err(|error| NotAComponent::Garbage(error.to_string()))?
-                && found.depth == 0
+                && is_whole
             {
                 return Ok(found.report(wasm.len() as u64, types.as_ref()));
             }
@@ -355,7 +358,9 @@ mod tests {
         assert_eq!(ComponentReport::read(&module), Err(NotAComponent::CoreModule));
         let good = wat::parse_str(format!("(component {RUN_P2})")).unwrap();
         for end in 0..good.len() {
-            assert!(ComponentReport::read(&good[..end]).is_err(), "the first {end} bytes");
+            // Cut between two sections it is a component still, without its export.
+            let fits = ComponentReport::read(&good[..end]).is_ok_and(|report| report.misfits().is_empty());
+            assert!(!fits, "the first {end} bytes");
         }
         for garbage in [&b""[..], b"no component", b"\0asm", &[0; 4096], &[0xff; 4096]] {
             assert!(matches!(ComponentReport::read(garbage), Err(NotAComponent::Garbage(_))));
