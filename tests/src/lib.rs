@@ -3,6 +3,7 @@
 //! The tests are plain functions; what serves them runs on a runtime of its own ([`runtime::spawn`]). Everything that is
 //! started belongs to a value, and dropping the value ends it.
 
+pub mod author;
 pub mod cases;
 pub mod command;
 pub mod host;

@@ -71,3 +71,14 @@ fn make(venv: &Path) -> Result<(), PluginError> {
         other => other,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_that_of_the_sdk() {
+        assert_eq!(include_str!("../../../../sdk/python/requirements.txt").trim(), COMPONENTIZE);
+        assert!(BY_HAND.contains(COMPONENTIZE));
+    }
+}

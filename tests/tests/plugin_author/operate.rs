@@ -1,0 +1,121 @@
+//! `ocho plugin` against a host with a token: each command once, in both forms.
+
+use std::fs;
+
+use ocho_tests::TestHost;
+use ocho_tests::command::{self, Ended};
+use ocho_tests::programs::guest;
+use ocho_tests::{ocho, wait};
+use serde_json::Value;
+
+use ocho_tests::author::BUILT_WITHIN;
+
+const TOKEN: &str = "secret";
+
+fn plugin(host: &TestHost, token: &str, words: &[&str]) -> Ended {
+    let mut ocho = ocho::bare(&host.work());
+    ocho.env("OCHOPOD_PROXY", host.address("portal")).env("OCHOPOD_TOKEN", token);
+    command::run(ocho.arg("plugin").args(words), BUILT_WITHIN)
+}
+
+/// A guest of the tests under a name of its own, in the folder in which `ocho` runs.
+fn file(host: &TestHost, component: &str) -> String {
+    fs::copy(guest(component), host.work().join(format!("{component}.wasm"))).unwrap();
+    format!("{component}.wasm")
+}
+
+#[test]
+fn the_life_of_a_tool() {
+    let host = TestHost::up().token(TOKEN).words(&["--require-signature-256"]).start();
+    let run = |words: &[&str]| plugin(&host, TOKEN, words);
+    // Signed as the rest of `ocho`.
+    let said = |tool: &str| host.ocho(&[tool]).stdout.trim_end().to_owned();
+    let hello = file(&host, "hello");
+
+    // A plan changes nothing.
+    let plan = run(&["install", &hello, "--plan"]).ok();
+    assert!(plan.lines().any(|line| line.starts_with("revision ") && line.ends_with(" 1")), "{plan}");
+    assert!(plan.contains("imports") && plan.contains("none") && plan.contains("memory"), "{plan}");
+    assert!(!run(&["ls"]).ok().contains("hello"));
+
+    let installed: Value = serde_json::from_str(&run(&["install", &hello, "--json"]).ok()).unwrap();
+    assert_eq!((&installed["state"], &installed["revision"]), (&"active".into(), &1.into()));
+    assert_eq!(said("hello"), "hello");
+    let listed = run(&["ls"]).ok();
+    let row = listed.lines().find(|line| line.starts_with("hello ")).unwrap();
+    assert!(row.contains("active") && row.contains("installed"), "{row}");
+    let listed: Value = serde_json::from_str(&run(&["ls", "--json"]).ok()).unwrap();
+    assert_eq!(listed["version"], 1);
+
+    // A second revision, and back.
+    let echo = file(&host, "echo");
+    assert!(run(&["install", &echo, "--as", "hello"]).ok().contains("revision 2 is active"));
+    assert_ne!(said("hello"), "hello");
+    assert!(run(&["inspect", "hello"]).ok().contains("kept"));
+    assert!(run(&["rollback", "hello"]).ok().contains("is active"));
+    assert_eq!(said("hello"), "hello");
+    assert!(run(&["rollback", "hello", "--to", "2"]).ok().contains("revision 2 is active"));
+    assert_eq!(run(&["rollback", "hello", "--to", "77"]).code, 1);
+
+    // Off and on.
+    let _ = run(&["disable", "hello"]).ok();
+    let why = run(&["why", "hello"]);
+    assert!(why.code == 1 && why.stdout.contains("ocho plugin enable hello"), "{why:?}");
+    assert_eq!(host.ocho(&["hello"]).code, 1);
+    let _ = run(&["enable", "hello"]).ok();
+    assert_eq!(run(&["check", "hello"]).code, 0);
+
+    // Limits.
+    let limits = run(&["limits", "hello", "--memory", "64MiB", "--wall", "5m"]).ok();
+    assert!(limits.contains("64 MiB (set for this tool)") && limits.contains("5 min (set for this tool)"), "{limits}");
+    let limits = run(&["limits", "hello", "--memory", "default", "--json"]).ok();
+    let limits: Value = serde_json::from_str(&limits).unwrap();
+    assert_eq!(
+        (&limits["limits"]["memory_bytes"]["override"], &limits["limits"]["wall_ms"]["value"]),
+        (&false.into(), &300_000.into())
+    );
+
+    let _ = run(&["rm", "hello"]).ok();
+    let gone = run(&["inspect", "hello"]);
+    assert!(gone.code == 1 && gone.stderr.contains("no tool"), "{gone:?}");
+}
+
+#[test]
+fn grants_are_given_and_taken() {
+    let host = TestHost::up().token(TOKEN).start();
+    let run = |words: &[&str]| plugin(&host, TOKEN, words);
+    let relay = file(&host, "relay");
+    let waits = run(&["install", &relay]);
+    assert!(waits.code == 1 && waits.stderr.contains("ocho plugin grant relay proxy/shell"), "{waits:?}");
+    assert!(run(&["grant", "relay", "proxy/shell"]).ok().contains("revision 1 is active"));
+    let ran = || host.shell("relay ls").ok;
+    assert!(ran());
+    let _ = run(&["revoke", "relay", "proxy/shell", "--now"]).ok();
+    wait::until_so("the tool to be refused", BUILT_WITHIN, || !ran());
+    let why = run(&["why", "relay", "--json"]);
+    let why: Value = serde_json::from_str(&why.stdout).unwrap();
+    assert_eq!((&why["ok"], &why["command"]), (&false.into(), &"ocho plugin grant relay proxy/shell".into()));
+    // In one go.
+    assert!(run(&["install", &relay, "--as", "relay-too", "--grant", "proxy/shell"]).ok().contains("revision 1 is active"));
+}
+
+#[test]
+fn names_are_protected_and_strangers_refused() {
+    let host = TestHost::up().token(TOKEN).start();
+    let hello = file(&host, "hello");
+    let protected = plugin(&host, TOKEN, &["install", &hello, "--as", "ls"]);
+    assert!(protected.code == 1 && protected.stderr.contains("--force"), "{protected:?}");
+    assert!(plugin(&host, TOKEN, &["install", &hello, "--as", "ls", "--force"]).ok().contains("is active"));
+    assert_eq!(host.shell("ls").out.trim_end(), "hello");
+    let _ = plugin(&host, TOKEN, &["rm", "ls"]).ok();
+    assert!(host.shell("ls").out.contains("pods, "));
+    for words in [&["ls"][..], &["install", &hello], &["rm", "ls"], &["why", "ls"]] {
+        assert_eq!(plugin(&host, "wrong", words).code, 2, "{words:?}");
+    }
+    fs::write(host.work().join("text.wasm"), "no component").unwrap();
+    assert_eq!(plugin(&host, TOKEN, &["install", "text.wasm"]).code, 1);
+    let no_sig = plugin(&host, TOKEN, &["install", &hello, "--sig", "none.minisig"]);
+    assert!(no_sig.code == 4 && no_sig.stderr.contains("none.minisig"), "{no_sig:?}");
+    let nobody = plugin(&host, TOKEN, &["ls", "--host", "127.0.0.1:1"]);
+    assert!(nobody.code == 3, "{nobody:?}");
+}
