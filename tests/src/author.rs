@@ -72,6 +72,8 @@ impl Author {
         {
             command.env_remove(name);
         }
+        // What the SDK needs was fetched for the project: a plugin needs no network for more.
+        command.env("CARGO_NET_OFFLINE", "true");
         command.env("CARGO_TARGET_DIR", &self.target).env("HOME", self.room.path());
         command.envs(self.host.as_ref().map(|host| ("OCHOPOD_PROXY", host)));
         command

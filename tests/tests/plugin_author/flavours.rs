@@ -5,7 +5,7 @@ use std::process::Command;
 
 use ocho_tests::TestHost;
 use ocho_tests::command;
-use ocho_tests::programs::on_path;
+use ocho_tests::programs::{on_path, root};
 
 use ocho_tests::author::{Author, BUILT_WITHIN, has_python};
 
@@ -103,4 +103,12 @@ fn unit_tests_in_python_pass() {
         let ended = command::run(&mut python, BUILT_WITHIN);
         assert!(ended.code == 0 && ended.stderr.contains("\nOK"), "{words:?}: {ended:?}");
     }
+}
+
+#[test]
+fn the_python_sdk_reads_all_that_a_host_says() {
+    let mut python = Command::new("python3");
+    python.arg(root().join("tests/python/ocho_tool_test.py"));
+    let ended = command::run(&mut python, BUILT_WITHIN);
+    assert!(ended.code == 0 && ended.stderr.contains("\nOK"), "{ended:?}");
 }
