@@ -8,6 +8,7 @@ pub mod host;
 
 mod bindings;
 mod cache;
+mod contract;
 mod engine;
 mod fence;
 mod folder;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime_wasi::{p2, p3};
 
+use crate::contract::Contract;
 use crate::state::RunState;
-use crate::{Engine, Grants, Interface, links, stage};
+use crate::{Engine, Grants, Interface, stage};
 
 /// Why a file is no plugin, or not with these grants.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,8 @@ pub struct Inspection {
     pub unknown: BTreeSet<String>,
     /// Whether it sees a working folder if there is one.
     pub uses_folder: bool,
+    /// The same imports with the version of the contract that each was built for.
+    wanted: BTreeSet<(Contract, Interface)>,
 }
 
 /// A compiled component, before grants.
@@ -103,25 +106,27 @@ fn not_a_component(wasm: &[u8], error: &wasmtime::Error) -> PluginError {
 }
 
 fn inspect(engine: &Engine, component: &Component) -> Inspection {
-    let mut imports = Vec::new();
+    let mut wanted = BTreeSet::new();
     let mut unknown = BTreeSet::new();
     let mut uses_folder = false;
     for (name, _) in component.component_type().imports(engine.wasmtime()) {
         uses_folder |= name.starts_with("wasi:filesystem/preopens@");
-        match Interface::from_import(name) {
-            Some(interface) => imports.push(interface),
+        match Contract::of_import(name) {
+            Some(interface) => {
+                wanted.insert(interface);
+            }
             None if name.starts_with("wasi:") || is_types(name) => {}
             None => {
                 unknown.insert(name.to_owned());
             }
         }
     }
-    Inspection { imports: imports.into_iter().collect(), unknown, uses_folder }
+    Inspection { imports: wanted.iter().map(|(_, interface)| *interface).collect(), unknown, uses_folder, wanted }
 }
 
 /// Interfaces with only types need no grant.
 pub(crate) fn is_types(import: &str) -> bool {
-    ["ocho:pods/types@0.1.", "ocho:marathon/types@0.1.", "ocho:proxy/types@0.1."].iter().any(|types| import.starts_with(types))
+    Contract::ALL.iter().any(|contract| contract.has_types(import))
 }
 
 impl Code {
@@ -178,8 +183,8 @@ impl Code {
         p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
-        for interface in self.inspection.imports.iter() {
-            links::add_to_linker(&mut linker, interface)?;
+        for (contract, interface) in &self.inspection.wanted {
+            contract.add_to_linker(&mut linker, *interface)?;
         }
         Ok(linker)
     }
