@@ -16,6 +16,7 @@ pub(crate) struct Limiter {
     elements_left: usize,
     instances: usize,
     pub(crate) memory_denied: bool,
+    pub(crate) tables_denied: bool,
 }
 
 impl Limiter {
@@ -25,6 +26,7 @@ impl Limiter {
             elements_left: limits.table_elements,
             instances: limits.instances,
             memory_denied: false,
+            tables_denied: false,
         }
     }
 }
@@ -53,7 +55,10 @@ impl ResourceLimiter for Limiter {
                 self.elements_left = left;
                 Ok(true)
             }
-            None => Ok(false),
+            None => {
+                self.tables_denied = true;
+                Ok(false)
+            }
         }
     }
 

@@ -9,8 +9,8 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 use tempfile::TempDir;
 
-use crate::Limits;
 use crate::host::Upload;
+use crate::{Limits, removed};
 
 /// A folder that a guest sees as `.`. It goes with its last clone: runs that follow each other can share one.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ impl WorkFolder {
 
     /// Whether what lies in it is within the limits. Reads at most as many entries as may be there.
     pub(crate) fn is_within(&self, limits: &Limits) -> bool {
-        let (mut bytes, mut entries) = (0, 0);
+        let (mut bytes, mut entries) = (removed::bytes_below(self.path()), 0);
         let mut folders = vec![self.path().to_owned()];
         while let Some(folder) = folders.pop() {
             // A guest may remove a folder while we look: then there is nothing to count.
@@ -114,7 +114,7 @@ impl WorkFolder {
                 }
             }
         }
-        true
+        bytes <= limits.folder_bytes
     }
 }
 

@@ -19,9 +19,11 @@ pub mod model;
 mod outgoing;
 mod output;
 mod plugin;
+mod removed;
 mod run;
 mod stage;
 mod state;
+mod under_way;
 
 pub use cache::CodeCache;
 pub use engine::{Engine, EngineConfig, EngineError};
@@ -33,3 +35,4 @@ pub use output::{Channel, Chunk, Output, OutputReader};
 pub use plugin::{Code, Inspection, Plugin, PluginError};
 pub use run::{Ended, Reason, RunRequest};
 pub use stage::Stage;
+pub use under_way::TooMany;

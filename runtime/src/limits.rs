@@ -23,8 +23,12 @@ pub struct Limits {
     pub folder_entries: u64,
     /// What one call may hand to the host, in bytes.
     pub hostcall_bytes: usize,
-    /// Handles (streams, files, pollables) held at once.
+    /// Handles (streams, tasks, files, pollables) held at once.
     pub handles: usize,
+    /// Calls of the contract's functions under way at once.
+    pub calls: usize,
+    /// Streams of the contract (changes of the registry, Marathon's events) followed at once.
+    pub streams: usize,
 }
 
 const MIB: usize = 1 << 20;
@@ -44,6 +48,8 @@ impl Limits {
             folder_entries: 10_000,
             hostcall_bytes: 32 * MIB,
             handles: 10_000,
+            calls: 1_000,
+            streams: 100,
         }
     }
 

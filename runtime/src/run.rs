@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_http::WasiHttpCtx;
@@ -14,6 +14,7 @@ use crate::outgoing::Requests;
 use crate::plugin::Command;
 use crate::stage::Stage;
 use crate::state::{Reach, RunState};
+use crate::under_way::{TooMany, UnderWay};
 use crate::{Channel, Limits, Output, Plugin, WorkFolder};
 
 /// What a run is given.
@@ -64,6 +65,12 @@ pub enum Reason {
     /// It asked for more memory than it may have, and gave up.
     #[error("ran out of its {} MiB of memory", .0 >> 20)]
     OverMemory(usize),
+    /// It asked for more table elements than it may have, and gave up.
+    #[error("asked for more table elements than it may have")]
+    OverTables,
+    /// It left more open at once than it may.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// It lasted too long.
     #[error("ran longer than its limit of {}", seconds(*.0))]
     OverTime(Duration),
@@ -146,12 +153,18 @@ impl Plugin {
             http: WasiHttpCtx::new(),
             http_hooks: Requests::new(request.outgoing),
             limiter: Limiter::new(&limits),
-            reach: Arc::new(Reach { world: request.world, caller: request.caller, folder: request.folder }),
+            reach: Arc::new(Reach {
+                world: request.world,
+                caller: request.caller,
+                folder: request.folder,
+                under_way: UnderWay::new(&limits),
+            }),
             stage,
         };
         let mut store = Store::new(self.linked().engine.wasmtime(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.hostcall_bytes);
+        bound_handles(&mut store, limits.handles);
         store.set_epoch_deadline(1);
         // `yield_now` lets tokio's timers and the neighbours run first; wasmtime's own yield wakes the guest at once.
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
@@ -178,6 +191,15 @@ impl Plugin {
             Err(reason) => reason,
         };
         (reason, cpu)
+    }
+}
+
+/// Bounds what a guest can make the host remember: streams and tasks of its own, and what it has of the host's.
+fn bound_handles(store: &mut Store<RunState>, handles: usize) {
+    store.set_max_component_handles(handles);
+    if let Some(table) = store.concurrent_resource_table() {
+        // A stream or a task takes several places of this table.
+        table.set_max_capacity(handles.saturating_mul(8));
     }
 }
 
@@ -248,13 +270,27 @@ pub(crate) fn failure(error: &wasmtime::Error, limiter: &Limiter, limits: &Limit
     if error.is::<PoolConcurrencyLimitError>() {
         return Reason::Busy;
     }
+    if let Some(too_many) = too_many(error, limits) {
+        return too_many.into();
+    }
     // A guest that gets no more memory aborts; `unreachable` alone would not tell why.
     if limiter.memory_denied {
         return Reason::OverMemory(limits.memory_bytes);
+    }
+    if limiter.tables_denied {
+        return Reason::OverTables;
     }
     let message = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
         None => error.root_cause().to_string(),
     };
     Reason::Trapped { message, backtrace: format!("{error:?}") }
+}
+
+fn too_many(error: &wasmtime::Error, limits: &Limits) -> Option<TooMany> {
+    // wasmtime has no type for the handles that a guest makes for itself.
+    const HANDLES: &str = "store handle limit exceeded";
+    let is_full =
+        matches!(error.downcast_ref(), Some(ResourceTableError::Full)) || error.root_cause().to_string().contains(HANDLES);
+    error.downcast_ref().copied().or_else(|| is_full.then_some(TooMany::Handles(limits.handles)))
 }

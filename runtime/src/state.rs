@@ -11,6 +11,7 @@ use crate::fence::Limiter;
 use crate::host::{Caller, World};
 use crate::outgoing::Requests;
 use crate::stage::Stage;
+use crate::under_way::UnderWay;
 
 /// Data of a run's store.
 pub(crate) struct RunState {
@@ -28,6 +29,7 @@ pub(crate) struct Reach {
     pub(crate) world: World,
     pub(crate) caller: Caller,
     pub(crate) folder: Option<WorkFolder>,
+    pub(crate) under_way: UnderWay,
 }
 
 impl WasiView for RunState {

@@ -32,6 +32,7 @@ pub struct Plan {
     words: Vec<String>,
     environment: BTreeMap<String, String>,
     token: Option<String>,
+    on_one_core: bool,
     home: TempDir,
 }
 
@@ -41,7 +42,7 @@ impl Plan {
         for name in ["data", "tools", "images", "work", "tmp"] {
             fs::create_dir(home.path().join(name)).expect("the folder is ours");
         }
-        let plan = Self { words: vec![mode.to_owned()], environment: BTreeMap::new(), token: None, home };
+        let plan = Self { words: vec![mode.to_owned()], environment: BTreeMap::new(), token: None, on_one_core: false, home };
         let (data, tools) = (plan.path("data"), plan.path("tools"));
         // Compiled tools are shared: each test would compile them all again.
         let cache = programs::target().join("test-cache").display().to_string();
@@ -66,6 +67,12 @@ impl Plan {
     /// Adds words to the command line.
     pub fn words(mut self, words: &[&str]) -> Self {
         self.words.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// Lets it run on the first core only.
+    pub fn on_one_core(mut self) -> Self {
+        self.on_one_core = true;
         self
     }
 
@@ -129,7 +136,7 @@ impl Plan {
     }
 
     fn command(&self) -> Command {
-        let mut ochod = Command::new(program("ochod"));
+        let mut ochod = if self.on_one_core { one_core(&program("ochod")) } else { Command::new(program("ochod")) };
         for (name, _) in env::vars_os() {
             if name.to_str().is_some_and(is_of_ocho) {
                 ochod.env_remove(name);
@@ -143,6 +150,13 @@ impl Plan {
         ochod.envs(&self.environment).args(&self.words);
         ochod
     }
+}
+
+/// A program that is kept on the first core; `taskset` becomes the program, so its process id is the program's.
+fn one_core(program: &Path) -> Command {
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-c", "0"]).arg(program);
+    taskset
 }
 
 /// Whether a variable of the user's would change what the daemon does.

@@ -7,6 +7,7 @@ pub mod author;
 pub mod cases;
 pub mod command;
 pub mod host;
+pub mod hostile;
 pub mod http;
 pub mod leftovers;
 pub mod marathon;

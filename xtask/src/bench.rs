@@ -11,6 +11,9 @@ use crate::{cargo, say, tools};
 pub(crate) struct Args {
     /// Run only this one, such as `shell`; without it, all of them
     name: Option<String>,
+    /// Run the hostile set: what ends each of its tools, and what that costs others
+    #[arg(long, conflicts_with = "name")]
+    hostile: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
@@ -20,7 +23,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     cargo::build_release(&workspace.root)?;
     say::step("measuring");
     let mut bench = Command::new(workspace.release("ocho-bench"));
-    let status = bench.args(&args.name).current_dir(&workspace.root).status().context("cannot run ocho-bench")?;
+    let name = if args.hostile { Some("hostile") } else { args.name.as_deref() };
+    let status = bench.args(name).current_dir(&workspace.root).status().context("cannot run ocho-bench")?;
     ensure!(status.success(), "the benchmark failed");
     Ok(())
 }

@@ -24,6 +24,7 @@ struct Kind {
 
 const TOOLS: Kind = Kind { crates: "plugins", prefix: "ocho-tool-", into: "tools" };
 const GUESTS: Kind = Kind { crates: "tests/guests", prefix: "ocho-guest-", into: "guests" };
+const HOSTILE: Kind = Kind { crates: "tests/hostile", prefix: "ocho-hostile-", into: "hostile" };
 const MODELS: Kind = Kind { crates: "examples/models", prefix: "ocho-model-", into: "models" };
 const JOBS: Kind = Kind { crates: "examples/jobs/rust", prefix: "ocho-job-", into: "jobs" };
 
@@ -34,7 +35,7 @@ pub(crate) fn build_tools(workspace: &Workspace) -> anyhow::Result<()> {
 
 /// Builds the standard tools, the example jobs and models, and the guests of the tests.
 pub(crate) fn build_all(workspace: &Workspace) -> anyhow::Result<()> {
-    build(workspace, &[TOOLS, GUESTS, JOBS, MODELS])
+    build(workspace, &[TOOLS, GUESTS, HOSTILE, JOBS, MODELS])
 }
 
 fn build(workspace: &Workspace, kinds: &[Kind]) -> anyhow::Result<()> {

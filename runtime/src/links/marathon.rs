@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use wasmtime::component::{Accessor, FutureReader, StreamReader};
 
 use super::streams::follow;
-use super::{Ocho, aside, reach};
+use super::{Ocho, reach};
 use crate::bindings::ocho::marathon::{inspect, operate, types};
 use crate::host::{Deployment, Marathon, MarathonError, MarathonEvent, MarathonResult, Refusal};
 use crate::state::Reach;
@@ -24,8 +24,9 @@ where
     G: FnOnce(Arc<dyn Marathon>) -> F,
     F: Future<Output = MarathonResult<T>> + Send + 'static,
 {
-    let answer = question(reach(accessor).world.marathon.clone());
-    Ok(aside(answer).await?.map_err(Into::into))
+    let reach = reach(accessor);
+    let answer = question(reach.world.marathon.clone());
+    Ok(reach.aside(answer).await?.map_err(Into::into))
 }
 
 impl<S: Send + 'static> inspect::HostWithStore<S> for Ocho {
@@ -61,9 +62,11 @@ impl<S: Send + 'static> inspect::HostWithStore<S> for Ocho {
         accessor: &Accessor<S, Self>,
         kinds: Vec<String>,
     ) -> wasmtime::Result<(StreamReader<types::Event>, FutureReader<Result<(), types::Error>>)> {
-        let events = reach(accessor).world.marathon.events(kinds);
+        let reach = reach(accessor);
+        let place = reach.under_way.stream()?;
+        let events = reach.world.marathon.events(kinds);
         let events = events.map(|event| event.map(Into::into).map_err(Into::into));
-        let (items, end) = follow::<types::Event, types::Error>(events.boxed());
+        let (items, end) = follow::<types::Event, types::Error>(events.boxed(), place);
         accessor.with(|mut access| {
             let stream = StreamReader::new(&mut access, items)?;
             let end = FutureReader::new(&mut access, end)?;

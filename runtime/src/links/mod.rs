@@ -44,7 +44,10 @@ fn reach<T: Send>(accessor: &Accessor<T, Ocho>) -> Arc<Reach> {
     accessor.with(|mut access| access.get().clone())
 }
 
-/// Does the host's part of a call in a task of its own, so that its time is not the guest's; ends it with the call.
-async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> wasmtime::Result<T> {
-    AbortOnDropHandle::new(tokio::spawn(work)).await.map_err(wasmtime::Error::new)
+impl Reach {
+    /// Does the host's part of a call in a task of its own, so that its time is not the guest's; ends it with the call.
+    async fn aside<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> wasmtime::Result<T> {
+        let _place = self.under_way.call()?;
+        AbortOnDropHandle::new(tokio::spawn(work)).await.map_err(wasmtime::Error::new)
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use wasmtime::component::{Accessor, FutureReader, StreamReader};
 
 use super::streams::follow;
-use super::{Ocho, aside, reach};
+use super::{Ocho, reach};
 use crate::bindings::ocho::pods::{control, exec, observe, registry, secrets, types};
 use crate::host::{Answer, Pod, PodOutcome, Problem, RegistryError, Verb};
 use crate::state::Reach;
@@ -31,21 +31,24 @@ type Answers = wasmtime::Result<Vec<types::Answer>>;
 
 impl<T: Send + 'static> registry::HostWithStore<T> for Ocho {
     async fn find(accessor: &Accessor<T, Self>, clusters: String) -> wasmtime::Result<Result<Pods, types::Error>> {
-        let registry = reach(accessor).world.registry.clone();
-        aside(async move {
+        let reach = reach(accessor);
+        let registry = reach.world.registry.clone();
+        let find = async move {
             let pods = registry.find(ClusterGlob::new(&clusters)).await?;
             Ok(pods.into_iter().map(Into::into).collect())
-        })
-        .await
+        };
+        reach.aside(find).await
     }
 
     async fn changes(
         accessor: &Accessor<T, Self>,
         clusters: String,
     ) -> wasmtime::Result<(StreamReader<Pods>, FutureReader<Result<(), types::Error>>)> {
-        let lists = reach(accessor).world.registry.changes(ClusterGlob::new(&clusters));
+        let reach = reach(accessor);
+        let place = reach.under_way.stream()?;
+        let lists = reach.world.registry.changes(ClusterGlob::new(&clusters));
         let lists = lists.map(|list| list.map(|pods| pods.into_iter().map(Into::into).collect()).map_err(Into::into));
-        let (items, end) = follow::<Pods, types::Error>(lists.boxed());
+        let (items, end) = follow::<Pods, types::Error>(lists.boxed(), place);
         accessor.with(|mut access| {
             let stream = StreamReader::new(&mut access, items)?;
             let end = FutureReader::new(&mut access, end)?;
@@ -124,7 +127,8 @@ async fn ask_unmasked(reach: Arc<Reach>, pods: PodIds, verb: Verb, timeout_ms: u
     let known: Vec<Option<PodId>> = pods.iter().map(pod_id).collect();
     let timeout = Duration::from_millis(timeout_ms.into()).min(TIMEOUT_MAX);
     let asked = known.iter().flatten().cloned().collect();
-    let answers = aside(async move { reach.world.pods.ask(asked, verb, timeout).await }).await?;
+    let control = reach.world.pods.clone();
+    let answers = reach.aside(async move { control.ask(asked, verb, timeout).await }).await?;
     let mut answers = answers.into_iter();
     let answer = |(pod, known): (types::PodId, Option<PodId>)| match known.and_then(|_| answers.next()) {
         Some(answer) => answer.into(),

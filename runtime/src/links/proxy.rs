@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::component::Accessor;
 
-use super::{Ocho, aside, reach};
+use super::{Ocho, reach};
 use crate::bindings::ocho::proxy::{shell, shell_blocking, types};
 use crate::host::{Problem, ShellError, ShellOutcome, Upload};
 use crate::state::Reach;
@@ -32,11 +32,12 @@ impl shell_blocking::Host for &mut Arc<Reach> {
 }
 
 async fn run(reach: Arc<Reach>, argv: Vec<String>, files: Vec<String>) -> wasmtime::Result<Result<types::Outcome, types::Error>> {
-    aside(async move {
-        let files = reach.read_files(&files)?;
-        Ok(reach.world.shell.run(reach.caller.clone(), argv, files).await?.into())
-    })
-    .await
+    let theirs = reach.clone();
+    let run = async move {
+        let files = theirs.read_files(&files)?;
+        Ok(theirs.world.shell.run(theirs.caller.clone(), argv, files).await?.into())
+    };
+    reach.aside(run).await
 }
 
 impl Reach {

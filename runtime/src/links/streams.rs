@@ -10,12 +10,15 @@ use tokio_util::task::AbortOnDropHandle;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, StreamProducer, StreamResult, VecBuffer};
 
+use crate::under_way::Place;
+
 /// How many items wait for a slow guest before the host's stream is held back.
 const ITEMS_WAITING: usize = 64;
 
 /// Gives the guest's stream of a host's stream, and the end that follows it.
 pub(super) fn follow<T, E>(
     mut items: BoxStream<'static, Result<T, E>>,
+    place: Place,
 ) -> (Items<T>, impl Future<Output = wasmtime::Result<Result<(), E>>> + Send)
 where
     T: Send + 'static,
@@ -38,7 +41,7 @@ where
             }
         }
     });
-    let items = Items { waiting, _owner: AbortOnDropHandle::new(task) };
+    let items = Items { waiting, _owner: AbortOnDropHandle::new(task), _place: place };
     // A guest that drops the stream ends the task, and with it the sender: that is no failure.
     (items, end.map(|error| Ok(error.map_or(Ok(()), Err))))
 }
@@ -47,6 +50,7 @@ where
 pub(super) struct Items<T> {
     waiting: mpsc::Receiver<T>,
     _owner: AbortOnDropHandle<()>,
+    _place: Place,
 }
 
 impl<D, T: Send + Sync + 'static> StreamProducer<D> for Items<T> {

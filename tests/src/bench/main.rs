@@ -3,6 +3,7 @@
 //! What is compared is measured in one run, turn by turn, on the same machine; the ratios are what counts.
 
 mod author;
+mod hostile;
 mod lists;
 mod load;
 mod native;
@@ -15,10 +16,11 @@ use std::env;
 use std::process::ExitCode;
 
 /// Name, what it measures, and how.
-const BENCHMARKS: [(&str, &str, fn()); 4] = [
+const BENCHMARKS: [(&str, &str, fn()); 5] = [
     ("shell", "a trivial tool through POST /shell", shell::run),
     ("author", "from `ocho plugin new` to the tool's answer", author::run),
     ("servo", "a bundle of 1 MiB with a trivial job", servo::run),
+    ("hostile", "what hostile tools cost others", hostile::run),
     ("lists", "the embedded cluster with a thousand applications", lists::run),
 ];
 

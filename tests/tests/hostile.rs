@@ -1,0 +1,67 @@
+//! The hostile set of `tests/hostile/` behind the real portal: each limit ends its tool with a sentence, and honest runs beside
+//! it succeed.
+
+use std::thread;
+use std::time::Duration;
+
+use ocho_tests::hostile::{ROWS, Row, Upload, Way, host, hundred};
+
+/// Plays a row with a hundred honest runs beside it.
+fn play(host: &ocho_tests::TestHost, row: &Row) {
+    let portal = host.address("portal");
+    let (ending, (together, slowest)) = thread::scope(|scope| {
+        let hostile = scope.spawn(|| row.play(host));
+        let honest = hundred(&portal);
+        (hostile.join().unwrap(), honest)
+    });
+    for part in row.says {
+        assert!(ending.said.contains(part), "{}: `{part}` is not in: {}", row.name, shortened(&ending.said));
+    }
+    // How long things take is the benchmark's; nothing here may hang.
+    assert!(ending.elapsed < Duration::from_secs(60), "{} took {:?}", row.name, ending.elapsed);
+    assert!(together < Duration::from_secs(60), "{}: honest runs took {together:?}, the slowest {slowest:?}", row.name);
+}
+
+fn shortened(text: &str) -> String {
+    let end: String = text.chars().rev().take(600).collect();
+    end.chars().rev().collect()
+}
+
+#[test]
+fn each_is_ended_by_its_limit_and_honest_runs_go_on() {
+    let host = host().start();
+    let before = resident(host.pid());
+    for row in ROWS.iter().filter(|row| !matches!(row.way, Way::Upload(_))) {
+        play(&host, row);
+    }
+    // Nothing of them is left: neither memory, nor open files, nor folders.
+    let grown = resident(host.pid()).saturating_sub(before);
+    assert!(grown < 512, "the host grew by {grown} MiB");
+    let folders = || std::fs::read_dir(host.home().join("tmp")).unwrap().count();
+    ocho_tests::wait::until_so("the folders to go", Duration::from_secs(10), || folders() == 0);
+    assert!(!hundred(&host.address("portal")).0.is_zero());
+}
+
+#[test]
+fn each_upload_is_refused_and_honest_runs_go_on() {
+    let host = host().start();
+    for row in ROWS.iter().filter(|row| matches!(row.way, Way::Upload(_))) {
+        play(&host, row);
+    }
+}
+
+#[test]
+fn a_large_component_is_a_component() {
+    // What the limit on size refuses is no garbage: a smaller one of the same kind runs.
+    let host = host().words(&["--tool-size-limit", "8"]).start();
+    let row = Row { name: "large", limit: "none", way: Way::Upload(Upload::Large(1 << 20)), says: &["200"] };
+    play(&host, &row);
+    assert_eq!(host.shell("uploaded").success(), "");
+}
+
+/// Resident memory of a process in MiB.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().split(' ').next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() / 1024
+}
