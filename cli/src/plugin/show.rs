@@ -36,7 +36,7 @@ pub(super) fn size(bytes: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
         if bytes >= unit {
             let tenths = (bytes * 10 + unit / 2) / unit;
-            let part = if tenths % 10 == 0 { String::new() } else { format!(".{}", tenths % 10) };
+            let part = if tenths.is_multiple_of(10) { String::new() } else { format!(".{}", tenths % 10) };
             return format!("{}{part} {name}", tenths / 10);
         }
     }
