@@ -332,6 +332,13 @@ impl Jobs {
     /// Drops a file into the job that this secret belongs to, in one step, over what may be there.
     pub(super) async fn drop_in(&self, secret: &str, name: &str, content: Bytes) -> DroppedIn {
         let Some(folder) = self.folder_of(secret) else { return DroppedIn::Unknown };
+        // The secret stands in the job's log, so it must not be good for bringing in code that then runs as a part of the job.
+        if name.ends_with(".wasm")
+            || is_module(&content)
+            || folder.read(name, MODULE_BYTES).is_ok_and(|file| is_module(&file.content))
+        {
+            return DroppedIn::Refused;
+        }
         let (inner, name) = (self.0.clone(), name.to_owned());
         let write = move || {
             use std::io::Write as _;
@@ -350,6 +357,13 @@ impl Jobs {
     fn live(&self) -> MutexGuard<'_, BTreeMap<Ulid, Arc<Job>>> {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// No component is larger; see [`super::find`].
+const MODULE_BYTES: u64 = 64 << 20;
+
+fn is_module(content: &[u8]) -> bool {
+    content.starts_with(b"\0asm")
 }
 
 fn same(a: &str, b: &str) -> bool {

@@ -47,8 +47,13 @@ fn row_43_a_job_outlives_its_caller_and_is_found_again() {
         log.contains("started").then_some(url)
     });
     assert_eq!(job(&host, &id)["state"], "running");
+    // Whoever follows the log meanwhile sees its end.
+    let (portal, log) = (host.address("portal"), format!("/v1/jobs/{id}/log"));
+    let follower = std::thread::spawn(move || http::request("GET", &format!("http://{portal}{log}"), &[]).body);
     assert_eq!(http::send("POST", &url, &[("content-type", "text/plain")], b"go on".to_vec()).status, 200);
     wait::until_so("its end", SOON, || job(&host, &id)["state"] == "succeeded");
+    let followed = follower.join().unwrap();
+    assert!(followed.contains("\"text\":\"go on\\n\"") && followed.lines().last().unwrap().contains("succeeded"), "{followed}");
     let record = job(&host, &id);
     assert!(record["log"].as_str().unwrap().ends_with("started\ngo on\nslow ran in 0 seconds\n"), "{record}");
     assert_eq!(jobs(&host)["ended"][0]["job"], id.as_str());

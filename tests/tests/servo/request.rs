@@ -77,6 +77,13 @@ impl Upload {
         Self { url: format!("http://{}/run/{names}", host.address("servo")), parts: Vec::new(), headers: Vec::new() }
     }
 
+    /// Asks for other jobs.
+    pub(crate) fn named(mut self, names: &str) -> Self {
+        let (before, _) = self.url.rsplit_once('/').expect("a URL with a path");
+        self.url = format!("{before}/{names}");
+        self
+    }
+
     pub(crate) fn part(mut self, disposition: &str, content: &[u8]) -> Self {
         self.parts.push((disposition.to_owned(), content.to_owned()));
         self
