@@ -178,7 +178,8 @@ impl Lab {
     /// Names of the nodes below one.
     pub(crate) fn children(&self, cluster: &str, path: &str) -> Vec<String> {
         let path = format!("/ochopod/clusters/{}/{path}", self.name(cluster));
-        let mut names = block_on(async { self.client().await.list_children(&path).await.unwrap_or_default() });
+        let mut names =
+            block_on(async { self.client().await.list_children(path.trim_end_matches('/')).await.unwrap_or_default() });
         names.sort();
         names
     }

@@ -316,3 +316,49 @@ fn an_idle_pod_rests() {
     // 0.2 % would be one hundredth; a test beside others gets some more.
     assert!(stat() - before <= 5, "{} hundredths in 5 s", stat() - before);
 }
+
+#[test]
+fn b25_a_change_reaches_the_next_cluster_and_stops_there() {
+    let Some(lab) = Lab::open("b25_a_change_reaches_the_next_cluster_and_stops_there") else { return };
+    let needs = |name: &str| {
+        format!("[process]\ncommand = \"sleep 1000\"\n[cluster]\ndepends_on = [\"{name}\"]\n[[needs]]\ndependency = \"{name}\"\n")
+    };
+    let _db = lab.pod("db", SLEEP);
+    let api = lab.described("api", &needs("db"));
+    let web = lab.described("web", &needs("api"));
+    web.wait_for("process", "running");
+    web.wait_for("state", "leader");
+    let before = web.configurations();
+    let _another = lab.pod("db", SLEEP);
+    until_so("a second start of api", SOON, || api.starts() == 2);
+    api.wait_for("state", "leader");
+    assert_eq!((web.starts(), web.configurations()), (1, before), "api's pods are the same");
+}
+
+#[test]
+fn b34_after_the_last_pod_only_folders_are_left_and_numbers_go_on() {
+    let Some(lab) = Lab::open("b34_after_the_last_pod_only_folders_are_left_and_numbers_go_on") else { return };
+    let pod = lab.pod("web", SLEEP);
+    pod.wait_for("state", "leader");
+    until_so("a snapshot", SOON, || lab.snapshot("web").len() == 1);
+    assert_eq!(pod.stop().0, 0);
+    assert_eq!(lab.children("web", ""), ["coordinator", "hash", "pods"]);
+    for folder in ["coordinator", "pods"] {
+        assert!(lab.children("web", folder).is_empty(), "{folder}");
+    }
+    let _next = lab.pod("web", SLEEP);
+    until_so("the next number", SOON, || lab.snapshot("web").values().any(|pod| pod["seq"] == 1));
+}
+
+#[test]
+fn b37_a_pod_stops_while_zookeeper_hangs() {
+    let Some(mut lab) = Lab::alone("b37_a_pod_stops_while_zookeeper_hangs") else { return };
+    let (leader, others) = leader_first((0..2).map(|_| lab.pod("web", SLEEP)).collect());
+    until_so("two pods in the snapshot", SOON, || lab.snapshot("web").len() == 2);
+    lab.zookeeper().freeze(true);
+    // A reset that cannot be done yet holds nothing up either.
+    assert_eq!(leader.code("/reset"), 200);
+    let ended = [leader.stop().0, others.into_iter().map(|pod| pod.stop().0).sum()];
+    lab.zookeeper().freeze(false);
+    assert_eq!(ended, [0, 0]);
+}

@@ -162,8 +162,8 @@ fn t07_kill() {
 }
 
 #[test]
-fn t08_reset() {
-    let Some(lab) = Lab::open("t08_reset") else { return };
+fn t08_v22_reset() {
+    let Some(lab) = Lab::open("t08_v22_reset") else { return };
     let pod = lab.pod("web", SLEEP);
     pod.wait_for("process", "running");
     settled(&lab, "web", 1, &[&pod]);

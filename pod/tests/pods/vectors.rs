@@ -328,6 +328,25 @@ fn v23_to_v26_v32_v33_tools() {
     assert_eq!(request(pod.port, "POST", "/exec", &truncated, b"--x\r\nContent-Dis").unwrap().code, 400);
 }
 
+/// How a tool reads its words is its own business. What it says comes back as it is, with 200 and its exit code.
+#[test]
+fn v27_to_v31_what_a_tool_makes_of_its_arguments_is_a_200_with_its_code() {
+    let Some(lab) = Lab::open("v27_to_v31_what_a_tool_makes_of_its_arguments_is_a_200_with_its_code") else { return };
+    let pod = Inside::running(&lab);
+    let said = |line: &str| {
+        let answer = pod.exec(line);
+        assert_eq!(answer.code, 200, "{line}");
+        (answer.json()["code"].clone(), answer.json()["stdout"].clone())
+    };
+    assert_eq!(
+        said("shell echo 'parsed: error: too few arguments'; exit 1"),
+        (json!(1), json!(["parsed: error: too few arguments"]))
+    );
+    assert_eq!(said("shell exit 3"), (json!(3), json!([])));
+    assert_eq!(said("shell no-such-command-anywhere").0, json!(127));
+    assert_eq!(said("shell kill -9 $$").0, json!(137));
+}
+
 #[test]
 fn b45_a_health_page_for_everybody() {
     let Some(lab) = Lab::open("b45_a_health_page_for_everybody") else { return };

@@ -1,0 +1,106 @@
+//! Clusters of ours and of the original's pods, whoever leads.
+
+use ocho_tests::wait::until_so;
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, Pod, SOON};
+use crate::original::Original;
+
+const OURS: &str = "[process]\ncommand = \"sleep 1000\"\n[cluster]\ndamper = \"500ms\"\n";
+
+/// What an original leader takes for granted of every registration; without it the leader steps down.
+#[track_caller]
+fn check_registration(pod: &Value) {
+    let texts =
+        ["application", "cluster", "namespace", "task", "ip", "public", "node", "port", "fwk", "zk", "debug", "local", "start"];
+    for name in texts {
+        assert!(pod[name].is_string(), "`{name}` in {pod}");
+    }
+    assert!(pod["seq"].is_u64(), "{pod}");
+    let ports = pod["ports"].as_object().unwrap();
+    assert!(ports.values().all(Value::is_u64) && ports.contains_key(pod["port"].as_str().unwrap()), "{pod}");
+}
+
+#[test]
+fn an_original_leader_configures_ours_and_ours_follow_it_into_the_lead() {
+    let Some(lab) = Lab::open("an_original_leader_configures_ours_and_ours_follow_it_into_the_lead") else { return };
+    let original = Original::start(&lab, "web", 1);
+    original.queue();
+    assert!(original.leads());
+    let ours: Vec<Pod> = (0..2).map(|_| lab.described("web", OURS)).collect();
+    until_so("three registrations", SOON, || original.local().len() == 3);
+    for node in lab.children("web", "pods") {
+        let (key, number) = node.split_once('.').unwrap();
+        assert_eq!((key.len(), key.matches('-').count(), number.len()), (36, 4, 10), "{node}");
+        let pod = &original.local()[key];
+        check_registration(pod);
+        assert_eq!(pod["seq"].as_u64(), number.parse().ok(), "{node}");
+    }
+    until_so("two candidates behind it", SOON, || lab.children("web", "coordinator").len() == 3);
+    for node in lab.children("web", "coordinator") {
+        let (name, number) = node.split_once("__lock__").unwrap();
+        assert_eq!((name.len(), number.len()), (32, 10), "{node}");
+    }
+    assert_eq!(original.configure(&json!({})), vec![vec![200, 200]; 3]);
+    for pod in &ours {
+        pod.wait_for("process", "running");
+        assert_eq!((pod.info()["state"].as_str(), pod.starts()), (Some("follower"), 1));
+    }
+    // A second time nothing changes; with other dependencies everybody starts again.
+    assert_eq!(original.configure(&json!({})), vec![vec![200, 200]; 3]);
+    assert_eq!(ours.iter().map(Pod::starts).collect::<Vec<_>>(), [1, 1]);
+    let db = json!({"db": {"x": {"seq": 0, "ip": "127.0.0.1", "ports": {"80": 1}}}});
+    assert_eq!(original.configure(&db), vec![vec![200, 200]; 3]);
+    assert_eq!(ours.iter().map(Pod::starts).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(original.configure(&json!({})), vec![vec![200, 200]; 3]);
+    // It goes, with its lock, its snapshot and its node: one of ours leads, and finds a hash that it did not write.
+    original.leave();
+    until_so("one of ours in the lead", SOON, || {
+        ours.iter().any(|pod| pod.info()["state"] == "leader" && pod.configurations() > 0)
+    });
+    until_so("its snapshot", SOON, || lab.snapshot("web").len() == 2);
+    assert_eq!(ours.iter().map(Pod::starts).collect::<Vec<_>>(), [3, 3], "the change of the lead started nothing");
+    assert_eq!(ours.iter().map(Pod::configurations).sum::<usize>(), 1);
+    assert_eq!(lab.node("web", "hash").unwrap().len(), 47);
+}
+
+#[test]
+fn our_leader_configures_originals_and_an_original_follows_it_into_the_lead() {
+    let Some(lab) = Lab::open("our_leader_configures_originals_and_an_original_follows_it_into_the_lead") else { return };
+    let first = lab.described("web", OURS);
+    first.wait_for("state", "leader");
+    first.wait_for("process", "running");
+    let original = Original::start(&lab, "web", 1);
+    original.queue();
+    let second = lab.described("web", OURS);
+    until_so("three pods in the snapshot", SOON, || lab.snapshot("web").len() == 3);
+    second.wait_for("process", "running");
+    // Originals give their place up every 5 s and take another one; that bothers nobody.
+    original.queue();
+    original.queue();
+    assert!(!original.leads());
+    let asked = original.asked();
+    let paths: Vec<&str> = asked.iter().map(|asked| asked.path.as_str()).collect();
+    assert!(paths.ends_with(&["/control/check/60", "/control/on/60", "/control/ok/60"]), "{paths:?}");
+    for asked in &asked {
+        assert!(["", "application/json"].contains(&asked.content_type.as_str()), "a form would be taken for nothing: {asked:?}");
+        assert_eq!((&asked.body["key"], &asked.body["dependencies"]), (&json!(original.key), &json!({})));
+        asked.body["pods"].as_object().unwrap().values().for_each(check_registration);
+        assert_eq!(asked.body["pods"][&original.key], json!(original.registration()), "as it was registered");
+    }
+    assert_eq!(original.life(), (1, false));
+    assert!(lab.snapshot("web").keys().all(|key| key.len() == 36));
+    // The second of ours is ahead in the queue; after it the original leads.
+    assert_eq!(first.stop().0, 0);
+    second.wait_for("state", "leader");
+    until_so("two pods in the snapshot", SOON, || lab.snapshot("web").len() == 2);
+    let third = lab.described("web", OURS);
+    until_so("three pods in the snapshot again", SOON, || lab.snapshot("web").len() == 3);
+    assert_eq!((original.life(), second.starts()), ((1, false), 1), "nobody was started again");
+    assert_eq!(second.stop().0, 0);
+    until_so("the original in the lead", SOON, || original.leads());
+    assert_eq!(lab.node("web", "snapshot"), None, "it went with our leader");
+    until_so("the end of the other registration", SOON, || original.local().len() == 2);
+    assert_eq!(original.configure(&json!({})), vec![vec![200]; 3]);
+    assert_eq!((third.info()["state"].as_str(), third.starts()), (Some("follower"), 1));
+}
