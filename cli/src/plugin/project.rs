@@ -184,7 +184,7 @@ mod tests {
     fn what_is_no_description_is_told() {
         for (text, part) in [
             ("", "names no package"),
-            ("[package", "invalid"),
+            ("[package", "unclosed table"),
             ("[package]\nname = 3", "name"),
             ("[package]\nname = \"A B\"", "`A B`"),
             ("[package]\nname = \"a\"\n[package.metadata.ocho]\nkind = \"toy\"", "kind `toy` is neither `tool` nor `job`"),

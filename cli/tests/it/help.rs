@@ -2,18 +2,27 @@
 
 use crate::program::User;
 
+/// The commands of `ocho plugin`.
+const PLUGIN: [&str; 17] = [
+    "new", "build", "test", "run", "dev", "install", "ls", "inspect", "check", "why", "grant", "revoke", "limits", "rollback",
+    "disable", "enable", "rm",
+];
+
 #[test]
 fn the_whole_help() {
     let user = User::new();
-    let pages = [
+    let mut pages = vec![
         vec!["--help"],
         vec!["cli", "--help"],
         vec!["run", "--help"],
+        vec!["runs", "--help"],
         vec!["encrypt", "--help"],
         vec!["init", "--help"],
         vec!["version", "--help"],
         vec!["completions", "--help"],
     ];
+    pages.push(vec!["plugin", "--help"]);
+    pages.extend(PLUGIN.iter().map(|name| vec!["plugin", name, "--help"]));
     let help: Vec<String> = pages
         .iter()
         .map(|words| {
