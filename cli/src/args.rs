@@ -28,6 +28,17 @@ Environment:
   OCHOPOD_PROXY  the host
   OCHOPOD_TOKEN  the secret that signs the bundle";
 
+const RUNS_EXAMPLES: &str = "\
+Examples:
+  ocho runs --host my-cluster            what runs, and what ran last
+  ocho runs show 7Q2M                    one of them, with what it printed; the last letters of its id are enough
+  ocho runs follow 7Q2M                  the same as it happens, and its outcome as the exit code
+  ocho runs cancel 7Q2M                  end it
+
+Environment:
+  OCHOPOD_PROXY  the host
+  OCHOPOD_TOKEN  the secret that signs the request";
+
 const ENCRYPT_EXAMPLES: &str = "\
 Examples:
   SERVO_TOKEN=... ocho encrypt password.yml
@@ -70,6 +81,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Cli(CliArguments),
     Run(RunArguments),
+    Runs(RunsArguments),
     Encrypt(EncryptArguments),
     Init(InitArguments),
     Plugin(crate::plugin::PluginArguments),
@@ -115,6 +127,46 @@ pub(crate) struct RunArguments {
     /// The jobs to run, in this order: `deploy` is `deploy.wasm` in the folder
     #[arg(required = true, value_parser = job_name)]
     pub(crate) jobs: Vec<String>,
+}
+
+/// Look at the runs of a host, under way and over
+#[derive(Debug, Args)]
+#[command(after_help = format!("{RUNS_EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct RunsArguments {
+    /// `<name or address>[:<port>]` of the host's portal
+    #[arg(long, env = "OCHOPOD_PROXY", value_name = "HOST", global = true)]
+    pub(crate) host: Option<String>,
+    /// Print JSON, as the host tells it
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do: `list` if not given
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List the runs under way, then the newest of those that ended
+    List {
+        /// How many
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Show a run and what it printed
+    Show {
+        /// Its id, or the last letters of it
+        run: String,
+    },
+    /// Print what a run prints until it ends, and end as it does; leaving does not end it
+    Follow {
+        /// Its id, or the last letters of it
+        run: String,
+    },
+    /// End a run
+    Cancel {
+        /// Its id, or the last letters of it
+        run: String,
+    },
 }
 
 /// Encrypt a file for the jobs of a servo: they find `secret.yml` where the folder holds `secret.yml.aes`

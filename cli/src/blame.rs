@@ -6,6 +6,7 @@ use crate::client::CallError;
 use crate::command::LineError;
 use crate::init::InitError;
 use crate::plugin::PluginError;
+use crate::runs::RunsError;
 use crate::target::TargetError;
 use crate::upload::UploadError;
 
@@ -42,6 +43,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Init(#[from] InitError),
     #[error(transparent)]
+    Runs(#[from] RunsError),
+    #[error(transparent)]
     Plugin(#[from] PluginError),
     #[error("{what}")]
     Machine {
@@ -71,10 +74,15 @@ impl Failure {
             Self::Target(_) => Blame::Config,
             Self::Plugin(error) => error.blame(),
             Self::Init(InitError::Write { .. }) => Blame::Host,
-            Self::Line(_) | Self::Init(_) | Self::Cancelled => Blame::User,
+            Self::Line(_) | Self::Init(_) | Self::Runs(_) | Self::Cancelled => Blame::User,
             Self::Upload(UploadError::Spool(_)) | Self::Machine { .. } | Self::Call(CallError::Setup(_)) => Blame::Host,
             Self::Upload(_)
-            | Self::Call(CallError::NoSuchTool { .. } | CallError::BrokenTool { .. } | CallError::Declined { .. }) => Blame::User,
+            | Self::Call(
+                CallError::NoSuchTool { .. }
+                | CallError::NoSuchRun { .. }
+                | CallError::BrokenTool { .. }
+                | CallError::Declined { .. },
+            ) => Blame::User,
             Self::Call(CallError::Denied { .. }) => Blame::Config,
             Self::Call(_) => Blame::Remote,
         }
@@ -101,6 +109,8 @@ impl Failure {
             Self::Call(CallError::Failed { .. }) => "the log of the host tells why",
             Self::Call(CallError::Denied { .. }) => "set $OCHOPOD_TOKEN to the token that the host was started with",
             Self::Call(CallError::Declined { code, .. }) => return declined(code),
+            Self::Runs(RunsError::Several { .. }) => "give more of its letters",
+            Self::Runs(_) | Self::Call(CallError::NoSuchRun { .. }) => "`ocho runs` lists them",
             Self::Call(CallError::NoSuchTool { .. }) => "`help` shows the tools",
             Self::Call(CallError::Older { .. }) => {
                 "an older host: `--compat` before its name; else see whether this is the port of the portal (9000 if not given)"

@@ -1,7 +1,8 @@
 //! `ocho`: the operators' command.
 //!
 //! `args` says what can be asked for, `cli` carries it out: `target` names the host, `command` the line, `upload` the files
-//! that go with it, `client` sends, `screen` shows, `blame` chooses the exit code. `prompt` is the conversation. `run` sends jobs to the servo.
+//! that go with it, `client` sends, `screen` shows, `blame` chooses the exit code. `prompt` is the conversation. `run` sends jobs to the servo, `runs`
+//! looks at what ran.
 //! `plugin` is for authors and for who manages plugins. `encrypt`, `init` and `version` stand alone.
 
 mod args;
@@ -15,6 +16,7 @@ mod plugin;
 mod prompt;
 mod run;
 mod runner;
+mod runs;
 mod screen;
 mod target;
 mod upload;
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Cli(arguments) => cli::run(&arguments, screen),
         Command::Run(arguments) => run::run(&arguments, screen),
+        Command::Runs(arguments) => runs::run(&arguments, screen),
         Command::Encrypt(arguments) => encrypt::run(&arguments, screen),
         Command::Init(arguments) => init::run(&arguments, screen),
         Command::Plugin(arguments) => plugin::run(&arguments, screen),

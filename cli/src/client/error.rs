@@ -31,6 +31,8 @@ pub(crate) enum CallError {
     Declined { code: String, message: String },
     #[error("`{host}` has no tool of this name")]
     NoSuchTool { host: String },
+    #[error("`{host}` has no such run{text}")]
+    NoSuchRun { host: String, text: Text },
     #[error("`{host}` cannot run the tool{text}")]
     BrokenTool { host: String, text: Text },
     #[error("`{host}` does not speak the protocol of this `ocho`{text}")]
@@ -102,6 +104,7 @@ pub(super) fn refusal(host: &str, status: StatusCode, answer: &[u8], sent_bytes:
     let text = Text::of(problem.as_ref().map_or(answer, |problem| problem.message.as_bytes()));
     match (status, problem.as_ref().map(|problem| problem.code.as_str())) {
         (StatusCode::NOT_FOUND, Some("no-such-tool")) => CallError::NoSuchTool { host },
+        (StatusCode::NOT_FOUND, Some("no-such-run")) => CallError::NoSuchRun { host, text },
         (_, Some("broken-tool")) => CallError::BrokenTool { host, text },
         (StatusCode::UNAUTHORIZED, _) => CallError::Denied { host, text },
         (StatusCode::TOO_MANY_REQUESTS, _) => CallError::Busy { host, text },

@@ -49,11 +49,22 @@ pub(crate) struct Events {
     buffered: BytesMut,
     /// At least one event came: this is a run, whatever happens to it.
     begun: bool,
+    /// The answer ended as it should, wherever that was.
+    over: bool,
 }
 
 impl Events {
     pub(super) fn of(exchange: Exchange) -> Self {
-        Self { exchange, buffered: BytesMut::new(), begun: false }
+        Self { exchange, buffered: BytesMut::new(), begun: false, over: false }
+    }
+
+    /// Waits for the next event of a stream that has no last one: it just stops.
+    pub(crate) async fn next_if_any(&mut self) -> Result<Option<Event>, CallError> {
+        match self.next().await {
+            Ok(event) => Ok(Some(event)),
+            Err(_) if self.over && self.buffered.is_empty() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits for the next event. An answer that stops before [`Event::Ended`] is an error.
@@ -74,6 +85,7 @@ impl Events {
         let host = &self.exchange.host;
         let block = self.exchange.response.chunk().await.map_err(|error| broken(host, &error, REPLY_LIMIT))?;
         let Some(block) = block else {
+            self.over = true;
             if !self.begun {
                 return Err(self.nonsense(&self.buffered));
             }

@@ -174,7 +174,22 @@ impl Client {
         self.json(self.call(call).await.map_err(older)?).await
     }
 
-    /// Sends a request, and gives the answer once it begins; an answer with another status than 200 is an error.
+    /// Reads something of `/v1`.
+    pub(crate) async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str, query: &str) -> Result<T, CallError> {
+        self.json(self.call(Call { path, query, ..Call::default() }).await.map_err(older)?).await
+    }
+
+    /// Takes something of `/v1` away.
+    pub(crate) async fn delete<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, CallError> {
+        self.json(self.call(Call { method: Method::DELETE, path, ..Call::default() }).await.map_err(older)?).await
+    }
+
+    /// Reads events of something that goes on by itself.
+    pub(crate) async fn get_events(&self, path: &str) -> Result<Events, CallError> {
+        Ok(Events::of(self.call(Call { path, ..Call::default() }).await.map_err(older)?))
+    }
+
+    /// Sends a request, and gives the answer once it begins; an answer without success is an error.
     async fn call(&self, call: Call<'_>) -> Result<Exchange, CallError> {
         let host = self.target.label();
         let sent_bytes = call.body.as_ref().map_or(0, |body| body.length_bytes);

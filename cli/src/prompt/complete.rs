@@ -30,7 +30,7 @@ impl Completer for Completion {
             Offer::Tools => self.tools(&typed.word),
             Offer::Switches(tool) if self.catalog.is_tool(&tool) => self.known(&Topic::Switches(tool), &typed.word),
             Offer::Switches(_) => Vec::new(),
-            Offer::Clusters => self.known(&Topic::Clusters, &typed.word),
+            Offer::Clusters => clusters(self.catalog.get(&Topic::Clusters), &typed.word),
             Offer::Files => files(&typed.word, std::env::home_dir().as_deref()),
             Offer::Nothing => Vec::new(),
         };
@@ -54,6 +54,27 @@ impl Completion {
         let fitting = known.into_iter().filter(|known| known.name.starts_with(beginning));
         fitting.map(|Known { name, about }| Offered::word(&name, about)).collect()
     }
+}
+
+/// Clusters are looked for by their whole names and by their last parts. Who begins with a star gets a pattern.
+fn clusters(known: Vec<Known>, typed: &str) -> Vec<Offered> {
+    let short = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let mut offers: Vec<Offered> = match typed.strip_prefix('*') {
+        Some(beginning) => {
+            let names = known.iter().map(|known| short(&known.name)).filter(|name| name.starts_with(beginning));
+            // A plain pattern: it is no shell that reads it, so it needs no quotes.
+            let pattern =
+                |name: String| Offered { value: format!("*{name}"), shown: format!("*{name}"), about: None, complete: true };
+            names.map(pattern).collect()
+        }
+        None => {
+            let fits = |name: &str| name.starts_with(typed) || short(name).starts_with(typed);
+            known.into_iter().filter(|known| fits(&known.name)).map(|known| Offered::word(&known.name, known.about)).collect()
+        }
+    };
+    offers.sort_by(|a, b| a.value.cmp(&b.value));
+    offers.dedup();
+    offers
 }
 
 /// One thing to offer.
@@ -234,6 +255,20 @@ mod tests {
         ] {
             assert_eq!(offered(&Typed::before(text)), offer, "{text}");
         }
+    }
+
+    #[test]
+    fn clusters_are_found_by_either_part_of_their_names() {
+        let offered = |typed: &str| -> Vec<String> {
+            let names = ["marathon.shop", "test.shop", "test.db"];
+            let known = names.map(|name| Known { name: name.to_owned(), about: None });
+            clusters(known.into(), typed).into_iter().map(|offer| offer.value).collect()
+        };
+        assert_eq!(offered("te"), ["test.db", "test.shop"]);
+        assert_eq!(offered("sh"), ["marathon.shop", "test.shop"]);
+        assert_eq!(offered("*sh"), ["*shop"]);
+        assert_eq!(offered("*"), ["*db", "*shop"]);
+        assert_eq!(offered("*x"), [""; 0]);
     }
 
     #[test]
