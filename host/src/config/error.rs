@@ -8,14 +8,13 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file or folder cannot be used.
-    #[error("cannot use `{}` for {option}: {cause}", path.display())]
+    #[error("cannot use `{}` for {option}: {}", path.display(), crate::net::reason(cause))]
     Path {
         /// The option.
         option: &'static str,
         /// What it names.
         path: PathBuf,
-        /// Why not.
-        #[source]
+        /// Why not. Not a source as well, since the text has it.
         cause: std::io::Error,
     },
     /// The token's file holds none.
@@ -30,14 +29,13 @@ pub enum ConfigError {
     #[error("--tool-signatures is `required` and there is no key to check them with; name one with --tool-keys NAME=KEY")]
     NoToolKeys,
     /// The port is taken, or the address is not this machine's.
-    #[error("cannot listen on {address} for {option}: {cause}")]
+    #[error("cannot listen on {address} for {option}: {}", crate::net::reason(cause))]
     Listen {
         /// The option.
         option: &'static str,
         /// What it says.
         address: SocketAddr,
-        /// Why not.
-        #[source]
+        /// Why not. Not a source as well, since the text has it.
         cause: std::io::Error,
     },
     /// The configuration file, line by line.
