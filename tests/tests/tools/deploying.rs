@@ -144,3 +144,55 @@ fn mistakes_in_files_are_told_with_their_place() {
     assert!(said.starts_with("0% success (+0 pods)\nnone.yml : failed to deploy -> cannot read `none.yml`: "), "{said}");
     assert!(world.asked().is_empty(), "{:?}", world.asked());
 }
+
+/// The app that a definition becomes, by its own account.
+fn dry(world: &World, switches: &str, text: &str) -> Value {
+    let call = world.host.call(&format!("deploy c.yml --dry-run -j {switches}")).file("c.yml", text).file("o.yml", OVER);
+    let reply = call.send();
+    let app = reply.json()["c.yml"]["app"].clone();
+    assert!(app.is_object(), "{switches}: {}", reply.body);
+    app
+}
+
+#[test]
+fn switches_change_name_image_and_number() {
+    let world = World::with_app(json!({}), &[]);
+    let text = "cluster: redis\nimage: reg.io:5000/a/b:1\nsettings: {a: , b: {}}\n";
+    let app = dry(&world, "-n test -s blue -r 2 -p 0 -o o.yml", &text.replace("{a: , b: {}}", "{a: 1}"));
+    let (id, app) = comparable(app);
+    assert!(is_id(&id, "ochopod.test.redis-blue"), "{id}");
+    // The overrides are for `test.redis`, and this is `test.redis-blue`.
+    assert_eq!((&app["instances"], &app["env"]["pod"]), (&json!(1), &json!({"a": 1})));
+    assert_eq!(app["container"]["docker"]["image"], "reg.io:5000/a/b:2");
+    assert_eq!(app["env"]["ochopod_cluster"], "redis-blue");
+    let (_, app) = comparable(dry(&world, "-n test -p 3 -o o.yml", text));
+    assert_eq!((&app["instances"], &app["env"]["pod"]), (&json!(3), &json!({"a": 2, "b": {"c": [3], "e": "hey"}})));
+    assert!(world.asked().is_empty(), "{:?}", world.asked());
+}
+
+#[test]
+fn ports_in_every_form() {
+    let world = World::with_app(json!({}), &[]);
+    let refused = "invalid port syntax (must be two integers separated by 1+ spaces optionally followed by the protocol (tcp or udp, defaults to tcp))";
+    for (entry, mapping) in [
+        ("9000 9001", json!({"containerPort": 9000, "hostPort": 9001, "protocol": "tcp"})),
+        ("5000 *", json!({"containerPort": 5000, "hostPort": 5000, "protocol": "tcp"})),
+        ("8125 udp", json!({"containerPort": 8125, "protocol": "udp"})),
+        ("8126 * UDP", json!({"containerPort": 8126, "hostPort": 8126, "protocol": "udp"})),
+        ("8127 18127 tcp", json!({"containerPort": 8127, "hostPort": 18127, "protocol": "tcp"})),
+    ] {
+        let app = dry(&world, "", &format!("cluster: c\nimage: i\nports: [\"{entry}\"]\n"));
+        let control = json!({"containerPort": 8080, "protocol": "tcp"});
+        assert_eq!(app["container"]["docker"]["portMappings"], json!([control, mapping]), "{entry}");
+    }
+    for entry in ["8080", "80*", "80/udp", "80  81", "80\\t81", "80 81 82", "80 tcp "] {
+        let text = format!("cluster: c\nimage: i\nports: [\"{entry}\"]\n");
+        let said = world.host.call("deploy c.yml").file("c.yml", text).send().failure();
+        assert!(said.contains(refused), "{entry}: {said}");
+    }
+    for (entry, why) in [("80.5", "invalid port syntax (\"80.5\")"), ("", "invalid port syntax (\"None\")")] {
+        let text = format!("cluster: c\nimage: i\nports:\n  - {entry}\n");
+        let said = world.host.call("deploy c.yml").file("c.yml", text).send().failure();
+        assert!(said.contains(why), "{entry}: {said}");
+    }
+}

@@ -78,7 +78,8 @@ fn q24_debug_lines_stand_before_one_line_of_json() {
 
 #[test]
 fn q03_output_that_is_no_text_is_still_an_answer() {
-    let host = TestHost::up().tool("script", &programs::guest("script")).start();
+    let plan = TestHost::up().tool("script", &programs::guest("script"));
+    let host = plan.words(&["--grant", "script=proxy/shell,pods/registry,pods/observe"]).start();
     let reply = host.call("script").file("script.steps", "raw 41ff42\nprint é").send();
     assert_eq!((reply.status, reply.success().as_str()), (200, "A\u{fffd}Bé"));
 }

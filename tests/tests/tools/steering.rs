@@ -172,3 +172,56 @@ fn bump_that_marathon_refuses_costs_no_pod() {
     assert!(said.contains("d7"), "{said}");
     assert!(world.pods.paths("test.web", 0).iter().all(|path| !path.contains("kill")));
 }
+
+#[test]
+fn scale_counts_as_its_factor_says() {
+    let mut world = World::with_app(app("foo:1"), &["t0", "t1", "t2", "t3", "t4"]);
+    for seq in 0..5 {
+        world.pods.add("test.web", seq, web(&format!("t{seq}")));
+    }
+    // Pods that never come: the order is what counts here.
+    for (factor, instances) in [("@7", 7), ("x1.2", 6), ("+3", 8), ("@6.9", 6)] {
+        let said = world.host.shell(&format!("scale test.web -t 5 -f {factor}")).failure();
+        assert!(said.starts_with(&format!("0% success (+{} pods)\n", instances - 5)), "{factor}: {said}");
+        assert_eq!(world.body("PUT "), json!({"instances": instances}), "{factor}");
+    }
+    assert_eq!(world.host.shell("scale test.web -f @5 -j").json(), json!({"test.web": {"ok": true, "delta": 0}}));
+    assert_eq!(world.host.shell("scale test.web -f -1 -j").json(), json!({"test.web": {"ok": true, "delta": -1}}));
+    assert_eq!(world.body("POST /v2/tasks"), json!({"ids": ["t4"]}));
+    // Never to nothing.
+    assert_eq!(world.host.shell("scale test.web -f @0").success(), "100% success (-4 pods)");
+    assert_eq!(world.body("POST /v2/tasks"), json!({"ids": ["t1", "t2", "t3", "t4"]}));
+    for wrong in ["5", "@", "x", "@-", "ten", ""] {
+        assert!(!world.host.shell(&format!("scale test.web -f '{wrong}'")).ok, "`{wrong}`");
+    }
+}
+
+#[test]
+fn scale_of_two_applications_wants_one_of_them() {
+    let mut world = two_pods();
+    world.pods.add("test.db", 7, PodScript::running().of("ochopod.test.db-1", "t7"));
+    let said = world.host.shell("scale test.* -f @1").failure();
+    assert!(said.contains("test.* maps to more than one application, you must specify -g"), "{said}");
+    let said = world.host.shell("scale test.* -f @1 -g 99").failure();
+    assert!(said.contains("#99 is not a valid pod index"), "{said}");
+    assert!(world.asked().iter().all(|request| request.starts_with("GET ")), "{:?}", world.asked());
+    assert_eq!(world.host.shell("scale test.* -f @1 -g 0 -j").json(), json!({"test.*": {"ok": true, "delta": -1}}));
+    assert_eq!(world.body("POST /v2/tasks"), json!({"ids": ["t1"]}));
+    assert!(world.pods.paths("test.db", 7).iter().all(|path| !path.contains("kill")));
+}
+
+#[test]
+fn bump_waits_for_pods_that_run_where_that_is_wanted() {
+    let mut world = two_pods();
+    let World { host, pods, .. } = &mut world;
+    let said = thread::scope(|scope| {
+        let bumping = scope.spawn(|| host.shell("bump test.web -v 2 --strict -t 8").failure());
+        let is_killed = || !pods.paths("test.web", 1).is_empty();
+        wait::until_so("the old pods to be ended", Duration::from_secs(30), is_killed);
+        pods.add("test.web", 5, web("t5"));
+        pods.add("test.web", 6, web("t6").process("stopped"));
+        bumping.join().unwrap()
+    });
+    assert!(said.starts_with("0% success (1 pods)\ntest.web : failed to bump -> "), "{said}");
+    assert!(said.contains("test.web #6 is stopped"), "{said}");
+}
