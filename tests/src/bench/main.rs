@@ -6,6 +6,7 @@ mod author;
 mod hostile;
 mod lists;
 mod load;
+mod ls;
 mod native;
 mod rounds;
 mod servo;
@@ -16,12 +17,13 @@ use std::env;
 use std::process::ExitCode;
 
 /// Name, what it measures, and how.
-const BENCHMARKS: [(&str, &str, fn()); 5] = [
+const BENCHMARKS: [(&str, &str, fn()); 6] = [
     ("shell", "a trivial tool through POST /shell", shell::run),
     ("author", "from `ocho plugin new` to the tool's answer", author::run),
     ("servo", "a bundle of 1 MiB with a trivial job", servo::run),
     ("hostile", "what hostile tools cost others", hostile::run),
     ("lists", "the embedded cluster with a thousand applications", lists::run),
+    ("ls", "`ocho cli HOST ls` from start to exit", ls::run),
 ];
 
 fn main() -> ExitCode {
