@@ -8,6 +8,7 @@ mod lists;
 mod load;
 mod ls;
 mod native;
+mod pods;
 mod rounds;
 mod servo;
 mod shell;
@@ -17,13 +18,14 @@ use std::env;
 use std::process::ExitCode;
 
 /// Name, what it measures, and how.
-const BENCHMARKS: [(&str, &str, fn()); 6] = [
+const BENCHMARKS: [(&str, &str, fn()); 7] = [
     ("shell", "a trivial tool through POST /shell", shell::run),
     ("author", "from `ocho plugin new` to the tool's answer", author::run),
     ("servo", "a bundle of 1 MiB with a trivial job", servo::run),
     ("hostile", "what hostile tools cost others", hostile::run),
     ("lists", "the embedded cluster with a thousand applications", lists::run),
     ("ls", "`ocho cli HOST ls` from start to exit", ls::run),
+    ("pods", "200 pods of one cluster on this machine", pods::run),
 ];
 
 fn main() -> ExitCode {
