@@ -62,7 +62,6 @@ fn declined(code: &str) -> Option<&'static str> {
         "not-a-component" | "not-a-command" => "`ocho plugin build` makes a component; `ocho plugin check FILE` looks at one",
         "unknown-imports" | "later-wasi" | "later-contract" => "`ocho plugin inspect FILE` shows all that it imports",
         "signature" => "`--sig FILE` sends the signature that minisign made; the operator configures the keys",
-        "protected" => "`--force` takes the name over, `--as NAME` gives it another one",
         "no-revision" => "`ocho plugin inspect TOOL` shows the revisions that are kept",
         _ => return None,
     })

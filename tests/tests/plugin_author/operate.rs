@@ -114,6 +114,10 @@ fn names_are_protected_and_strangers_refused() {
     }
     fs::write(host.work().join("text.wasm"), "no component").unwrap();
     assert_eq!(plugin(&host, TOKEN, &["install", "text.wasm"]).code, 1);
+    // A signature goes along, named or lying beside the file; this host has no key to check it with.
+    fs::write(host.work().join("hello.wasm.minisig"), "no signature").unwrap();
+    let plan = plugin(&host, TOKEN, &["install", &hello, "--plan"]).ok();
+    assert!(plan.contains("the host has no key to check it with"), "{plan}");
     let no_sig = plugin(&host, TOKEN, &["install", &hello, "--sig", "none.minisig"]);
     assert!(no_sig.code == 4 && no_sig.stderr.contains("none.minisig"), "{no_sig:?}");
     let nobody = plugin(&host, TOKEN, &["ls", "--host", "127.0.0.1:1"]);
