@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
-use ocho_tests::hostile::{ROWS, Row, Upload, Way, host, hundred};
+use ocho_tests::hostile::{ROWS, Row, Upload, Way, host, hundred, start};
 
 /// Plays a row with a hundred honest runs beside it.
 fn play(host: &ocho_tests::TestHost, row: &Row) {
@@ -18,8 +18,8 @@ fn play(host: &ocho_tests::TestHost, row: &Row) {
         assert!(ending.said.contains(part), "{}: `{part}` is not in: {}", row.name, shortened(&ending.said));
     }
     // How long things take is the benchmark's; nothing here may hang.
-    assert!(ending.elapsed < Duration::from_secs(60), "{} took {:?}", row.name, ending.elapsed);
-    assert!(together < Duration::from_secs(60), "{}: honest runs took {together:?}, the slowest {slowest:?}", row.name);
+    assert!(ending.elapsed < Duration::from_secs(90), "{} took {:?}", row.name, ending.elapsed);
+    assert!(together < Duration::from_secs(90), "{}: honest runs took {together:?}, the slowest {slowest:?}", row.name);
 }
 
 fn shortened(text: &str) -> String {
@@ -29,7 +29,7 @@ fn shortened(text: &str) -> String {
 
 #[test]
 fn each_is_ended_by_its_limit_and_honest_runs_go_on() {
-    let host = host().start();
+    let host = start(host());
     let before = resident(host.pid());
     for row in ROWS.iter().filter(|row| !matches!(row.way, Way::Upload(_))) {
         play(&host, row);
@@ -44,7 +44,7 @@ fn each_is_ended_by_its_limit_and_honest_runs_go_on() {
 
 #[test]
 fn each_upload_is_refused_and_honest_runs_go_on() {
-    let host = host().start();
+    let host = start(host());
     for row in ROWS.iter().filter(|row| matches!(row.way, Way::Upload(_))) {
         play(&host, row);
     }
@@ -53,8 +53,8 @@ fn each_upload_is_refused_and_honest_runs_go_on() {
 #[test]
 fn a_large_component_is_a_component() {
     // What the limit on size refuses is no garbage: a smaller one of the same kind runs.
-    let host = host().words(&["--tool-size-limit", "8"]).start();
-    let row = Row { name: "large", limit: "none", way: Way::Upload(Upload::Large(1 << 20)), says: &["200"] };
+    let host = start(host());
+    let row = Row { name: "large", limit: "none", way: Way::Upload(Upload::Large(128 << 10)), says: &["200"] };
     play(&host, &row);
     assert_eq!(host.shell("uploaded").success(), "");
 }

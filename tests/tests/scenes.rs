@@ -104,7 +104,7 @@ fn hours_pass_in_no_time() {
     // A million seconds would be eleven days.
     let scene = "[run]\nline = '80000 0'\nwall = '25h'\n[expect]\nout = \"waited 1 times\\n\"\nelapsed = '80000s'";
     assert_eq!(play("sleeper", scene)["differences"], Value::Array(Vec::new()));
-    let plain = "[run]\nline = '3600 std'\n[expect]\nout = \"slept\\n\"\nelapsed = '3600s'";
+    let plain = "[run]\nline = '3600 std'\nwall = '2h'\n[expect]\nout = \"slept\\n\"\nelapsed = '3600s'";
     assert_eq!(play("sleeper", plain)["differences"], Value::Array(Vec::new()));
     let many = "[run]\nline = '1 500'\n[expect]\nout = \"waited 2000 times\\n\"\nelapsed = '1s'";
     assert_eq!(play("sleeper", many)["differences"], Value::Array(Vec::new()));
