@@ -182,7 +182,9 @@ pub(super) fn refused_by_wasmtime(error: PluginError) -> Refusal {
 /// The newest revision, where it is this component signed by the same key: installing it again makes no new one.
 fn same(entry: &Entry, examined: &Examined) -> Option<u32> {
     let newest = entry.installed.newest()?;
-    (newest.digest == examined.digest && newest.key.as_deref() == key(&examined.signature)).then_some(newest.number)
+    // One that cannot run, since its file was damaged, is mended by a new one.
+    let is_same = newest.digest == examined.digest && newest.key.as_deref() == key(&examined.signature) && newest.plugin.is_ok();
+    is_same.then_some(newest.number)
 }
 
 fn key(signature: &SignatureView) -> Option<&str> {

@@ -12,13 +12,14 @@ mod pods;
 mod rounds;
 mod servo;
 mod shell;
+mod upload;
 mod usage;
 
 use std::env;
 use std::process::ExitCode;
 
 /// Name, what it measures, and how.
-const BENCHMARKS: [(&str, &str, fn()); 7] = [
+const BENCHMARKS: [(&str, &str, fn()); 8] = [
     ("shell", "a trivial tool through POST /shell", shell::run),
     ("author", "from `ocho plugin new` to the tool's answer", author::run),
     ("servo", "a bundle of 1 MiB with a trivial job", servo::run),
@@ -26,6 +27,7 @@ const BENCHMARKS: [(&str, &str, fn()); 7] = [
     ("lists", "the embedded cluster with a thousand applications", lists::run),
     ("ls", "`ocho cli HOST ls` from start to exit", ls::run),
     ("pods", "200 pods of one cluster on this machine", pods::run),
+    ("upload", "a tool of 300 KiB from upload to active, while callers run another", upload::run),
 ];
 
 fn main() -> ExitCode {
