@@ -120,6 +120,7 @@ impl Engine {
             let mut inner = self.lock();
             let Inner { state, store } = &mut *inner;
             let result = change(state);
+            state.begin_new();
             let out = state.take();
             let changed = !out.is_empty();
             if let Err(error) = store.write(state, &out.dirty) {

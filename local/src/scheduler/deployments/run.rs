@@ -144,6 +144,16 @@ impl State {
         }
     }
 
+    /// Begins deployments that were only taken in so far, so that whoever asks right after the change sees them under way.
+    pub(crate) fn begin_new(&mut self) {
+        let mut at = 0;
+        while at < self.deployments.len() {
+            if self.deployments[at].current > 0 || self.advance_one(at) {
+                at += 1;
+            }
+        }
+    }
+
     /// Returns whether the deployment still runs.
     fn advance_one(&mut self, at: usize) -> bool {
         loop {

@@ -86,7 +86,7 @@ pub(crate) struct AppInfo<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_task_failure: Option<&'a TaskFailure>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    task_stats: Option<Value>,
+    task_stats: Option<TaskStats>,
 }
 
 #[derive(Default, Serialize)]
@@ -128,7 +128,7 @@ pub(crate) fn app<'a>(state: &'a State, app: &'a App, embed: Embed) -> AppInfo<'
         readiness_check_results: embed.readiness.then(|| readiness(tasks())),
         tasks: embed.tasks.then(|| tasks().map(|found| task(found, &state.host, false)).collect()),
         last_task_failure: state.failure_of(&app.id).filter(|_| embed.last_failure),
-        task_stats: embed.stats.then(|| stats(app, tasks().collect())),
+        task_stats: embed.stats.then(|| TaskStats::of(app, &tasks().collect::<Vec<_>>(), Timestamp::now())),
     }
 }
 
@@ -150,41 +150,79 @@ fn readiness_of(task: &Task) -> Option<Value> {
     Some(result)
 }
 
-fn stats(app: &App, tasks: Vec<&Task>) -> Value {
-    let now = Timestamp::now();
-    let mut shown = Map::new();
-    let config = app.config_version();
-    let scaling = app.version_info.map_or(app.version, |info| info.last_scaling_at);
-    let mut add = |name: &str, fits: &dyn Fn(&Task) -> bool| {
-        let group: Vec<&Task> = tasks.iter().copied().filter(|task| fits(task)).collect();
-        if !group.is_empty() {
-            shown.insert(name.into(), json!({ "stats": stats_of(&group, now) }));
-        }
-    };
-    add("startedAfterLastScaling", &|task| task.app.version >= scaling);
-    add("withLatestConfig", &|task| task.app.version >= config);
-    add("withOutdatedConfig", &|task| task.app.version < config);
-    add("totalSummary", &|_| true);
-    Value::Object(shown)
+/// Tasks counted by the version that they run.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskStats {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_after_last_scaling: Option<Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with_latest_config: Option<Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with_outdated_config: Option<Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_summary: Option<Summary>,
 }
 
-fn stats_of(tasks: &[&Task], now: Timestamp) -> Value {
-    let count = |fits: fn(&Task) -> bool| tasks.iter().filter(|task| fits(task)).count();
-    let mut ages: Vec<f64> =
-        tasks.iter().filter_map(|task| task.started_at).map(|start| now.since(start).as_secs_f64()).collect();
-    let mut shown = json!({ "counts": {
-        "staged": count(|task| task.state == TaskState::Staging),
-        "running": count(|task| task.state == TaskState::Running),
-        "healthy": count(is_known_well),
-        "unhealthy": count(Task::is_ill),
-    } });
-    ages.sort_by(f64::total_cmp);
-    if let (false, Some(members)) = (ages.is_empty(), shown.as_object_mut()) {
-        let average = ages.iter().sum::<f64>() / ages.len() as f64;
-        let times = json!({ "averageSeconds": average, "medianSeconds": ages[ages.len() / 2] });
-        members.insert("lifeTime".into(), times);
+#[derive(Serialize)]
+struct Summary {
+    stats: Stats,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stats {
+    counts: StateCounts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    life_time: Option<LifeTime>,
+}
+
+#[derive(Serialize)]
+struct StateCounts {
+    staged: usize,
+    running: usize,
+    healthy: usize,
+    unhealthy: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LifeTime {
+    average_seconds: f64,
+    median_seconds: f64,
+}
+
+impl TaskStats {
+    fn of(app: &App, tasks: &[&Task], now: Timestamp) -> Self {
+        let config = app.config_version();
+        let scaling = app.version_info.map_or(app.version, |info| info.last_scaling_at);
+        let part = |fits: &dyn Fn(&Task) -> bool| {
+            let part: Vec<&Task> = tasks.iter().copied().filter(|task| fits(task)).collect();
+            (!part.is_empty()).then(|| Summary { stats: Stats::of(&part, now) })
+        };
+        Self {
+            started_after_last_scaling: part(&|task| task.app.version >= scaling),
+            with_latest_config: part(&|task| task.app.version >= config),
+            with_outdated_config: part(&|task| task.app.version < config),
+            total_summary: part(&|_| true),
+        }
     }
-    shown
+}
+
+impl Stats {
+    fn of(tasks: &[&Task], now: Timestamp) -> Self {
+        let Counts { tasks_staged, tasks_running, tasks_healthy, tasks_unhealthy } = Counts::of(tasks.iter().copied());
+        let started = tasks.iter().filter_map(|task| task.started_at);
+        let mut ages: Vec<f64> = started.map(|start| now.since(start).as_secs_f64()).collect();
+        ages.sort_by(f64::total_cmp);
+        let life_time = (!ages.is_empty()).then(|| LifeTime {
+            average_seconds: ages.iter().sum::<f64>() / ages.len() as f64,
+            median_seconds: ages[ages.len() / 2],
+        });
+        let counts =
+            StateCounts { staged: tasks_staged, running: tasks_running, healthy: tasks_healthy, unhealthy: tasks_unhealthy };
+        Self { counts, life_time }
+    }
 }
 
 /// A task as clients read it.
