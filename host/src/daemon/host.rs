@@ -126,7 +126,7 @@ impl Host {
         })
         .map_err(|error| no_jobs(error, args))?;
         if let [_, Some((servo, _))] = &own_pods {
-            servo.set_tools(Arc::new(ServoTools(jobs.clone())));
+            servo.set_tools(Arc::new(ServoTools::new(&jobs)));
         }
         let (portal, portal_control) = faces.portal.map(|ports| (ports.face, ports.control)).unzip();
         let (servo, servo_control) = faces.servo.map(|ports| (ports.face, ports.control)).unzip();

@@ -1,6 +1,7 @@
 //! The pod's tool `run`, as `exec *servo --force run scripts.tgz deploy.py test.py -v key:value` reaches it.
 
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::sync::{Arc, Weak};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -9,18 +10,28 @@ use ocho_core::signature::{hex, sha256};
 use ocho_runtime::host::{PodOutcome, Upload as Sent};
 use serde_json::json;
 
-use super::jobs::{JobOrder, Jobs, State};
+use super::jobs::{Inner, JobOrder, Jobs, State};
 use super::upload::Upload;
 use super::variables::Variables;
 use crate::own_pods::PodTools;
 
-/// The tools of the servo's pod.
-pub struct ServoTools(pub Jobs);
+/// The tools of the servo's pod. It does not keep the jobs alive: they reach the pods, and so this, and what reaches itself would
+/// never go, its folders with it.
+pub struct ServoTools(Weak<Inner>);
+
+impl ServoTools {
+    /// The tools that run these jobs, for as long as somebody else holds them.
+    #[must_use]
+    pub fn new(jobs: &Jobs) -> Self {
+        Self(Arc::downgrade(&jobs.0))
+    }
+}
 
 impl PodTools for ServoTools {
     fn exec(&self, line: String, files: Vec<Sent>) -> BoxFuture<'static, PodOutcome> {
-        let jobs = self.0.clone();
+        let jobs = self.0.upgrade().map(Jobs);
         async move {
+            let Some(jobs) = jobs else { return replied(503, &json!({})) };
             let words = command_line::split(&line).unwrap_or_default();
             match words.split_first() {
                 Some((tool, arguments)) if tool == "run" => {
