@@ -22,8 +22,8 @@ const PACKED_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) fn run() {
     let native = Native::start();
-    let host = TestHost::up().env("OCHOD_SERVO_TOKEN", TOKEN).start();
-    let client = reqwest::Client::builder().build().expect("a client can be made");
+    let host = TestHost::up().env("OCHOD_SERVO_TOKEN", TOKEN).env("RUST_LIB_BACKTRACE", "0").start();
+    let client = block_on(async { reqwest::Client::builder().build() }).expect("a client can be made");
     let urls = [native.address(), &host.address("servo")].map(|address| format!("http://{address}/run/hello"));
     let first: Vec<Duration> = (1..=FIRST_TIMES).map(|nth| send(&client, &urls[1], &bundle(nth))).collect();
     let bundle = bundle(0);
