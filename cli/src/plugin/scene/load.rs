@@ -85,7 +85,7 @@ fn check(file: &SceneFile) -> Result<(), String> {
         return Err("`run` has both `args` and `line`".to_owned());
     }
     for pod in file.pod.iter().flatten() {
-        if pod.seq.is_some() == !pod.seqs.is_empty() {
+        if pod.seq.is_some() != pod.seqs.is_empty() {
             return Err(format!("a pod of `{}` needs either `seq` or `seqs`", pod.cluster));
         }
         if pod.task.is_some() && pod.seqs.len() > 1 {
