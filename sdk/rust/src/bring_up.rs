@@ -8,7 +8,9 @@ use crate::clock::{Deadline, pause};
 use crate::marathon;
 use crate::pods::{self, PodReply};
 
-/// Pods need seconds to come up; looking more often shows nothing earlier worth the requests.
+/// On one machine pods are up within a second: the first looks come close behind one another.
+const FIRST_PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_millis(1000), Duration::from_millis(1500)];
+/// In a cluster pods need seconds; looking more often shows nothing earlier worth the requests.
 const PAUSE: Duration = Duration::from_secs(3);
 
 /// Which pods to wait for.
@@ -56,6 +58,7 @@ impl Pods {
 /// Waits until as many pods as wanted are up, or the time is over; gives what is there then.
 pub async fn until_up(wanted: &Wanted<'_>, deadline: Deadline) -> Pods {
     let mut told = None;
+    let mut pauses = FIRST_PAUSES.into_iter();
     loop {
         let pods = look(wanted, deadline).await;
         if pods.up.len() >= wanted.count || deadline.is_over() {
@@ -65,7 +68,7 @@ pub async fn until_up(wanted: &Wanted<'_>, deadline: Deadline) -> Pods {
             crate::hint(format_args!("{} : {}/{} pods are up", wanted.item, pods.up.len(), wanted.count));
             told = Some(pods.up.len());
         }
-        pause(deadline.left_within(PAUSE)).await;
+        pause(deadline.left_within(pauses.next().unwrap_or(PAUSE))).await;
     }
 }
 
