@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -14,7 +15,42 @@ use crate::{Limits, removed};
 
 /// A folder that a guest sees as `.`. It goes with its last clone: runs that follow each other can share one.
 #[derive(Debug, Clone)]
-pub struct WorkFolder(Arc<TempDir>);
+pub struct WorkFolder(Arc<Removed>);
+
+/// A folder that is removed at the end, also where the last write of a run comes after its end.
+#[derive(Debug)]
+struct Removed(Option<TempDir>);
+
+/// How often, and how far apart, a folder is removed that is written to meanwhile.
+const REMOVALS: u32 = 50;
+const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let Some(path) = self.0.take().map(TempDir::keep) else { return };
+        if is_removed(&path) {
+            return;
+        }
+        // A call of a guest that was ended may still be on its way to the disk, in a thread of the pool.
+        let again = move || {
+            for _ in 0..REMOVALS {
+                std::thread::sleep(BETWEEN_REMOVALS);
+                if is_removed(&path) {
+                    return;
+                }
+            }
+            tracing::warn!(folder = %path.display(), "a working folder could not be removed");
+        };
+        let _ = std::thread::Builder::new().name("folder".to_owned()).spawn(again);
+    }
+}
+
+fn is_removed(path: &Path) -> bool {
+    match std::fs::remove_dir_all(path) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound && !path.exists(),
+    }
+}
 
 /// What is wrong with a file for or from a working folder.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +85,15 @@ impl WorkFolder {
     pub fn new(parent: Option<&Path>) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("ocho-run-");
-        parent.map_or_else(|| builder.tempdir(), |parent| builder.tempdir_in(parent)).map(|folder| Self(Arc::new(folder)))
+        parent
+            .map_or_else(|| builder.tempdir(), |parent| builder.tempdir_in(parent))
+            .map(|folder| Self(Arc::new(Removed(Some(folder)))))
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.0.0.as_ref().map_or(Path::new(""), TempDir::path)
     }
 
     /// Writes a file, with the folders on its way.
@@ -145,6 +183,31 @@ mod tests {
         for bad in ["", ".", "..", "../x", "/etc/passwd", "a/../../x", "a\0b", "a/"] {
             assert!(matches!(folder.write(bad, b""), Err(FolderError::Name(_))), "{bad:?}");
             assert!(folder.read(bad, 10).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn it_goes_although_somebody_still_writes() {
+        let folder = WorkFolder::new(None).unwrap();
+        let path = folder.path().to_owned();
+        folder.write("a/b", b"x").unwrap();
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (theirs, is_stopped) = (path.clone(), stop.clone());
+        let writer = std::thread::spawn(move || {
+            for number in 0_u64.. {
+                let _ = std::fs::write(theirs.join("a").join(number.to_string()), b"");
+                if is_stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        drop(folder);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        writer.join().unwrap();
+        let end = std::time::Instant::now() + Duration::from_secs(30);
+        while path.exists() {
+            assert!(std::time::Instant::now() < end, "it stays");
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
