@@ -176,6 +176,12 @@ impl Entry {
 
     /// Says in the log what callers see differently from now on.
     pub(super) fn tell_change(&self, tool: &ToolName, before: &Self) {
+        for (origin, grants) in self.grants.iter().filter(|(origin, grants)| before.grants.get(origin) != Some(grants)) {
+            tracing::info!(%tool, %origin, %grants, "grants of a tool");
+        }
+        if self.limits != before.limits {
+            tracing::info!(%tool, limits = ?self.limits, "limits of a tool");
+        }
         let seen = |entry: &Self| match &entry.now {
             Now::Active(revision) => Some((revision.number, revision.digest.clone())),
             _ => None,

@@ -170,7 +170,10 @@ impl ToolStore {
         let (old, new) = (before.persisted(), after.persisted());
         if old != new {
             failpoint::reached("before-commit");
-            desk.save(tool, &new).map_err(|error| Refusal::Storage(error.to_string()))?;
+            if let Err(error) = desk.save(tool, &new) {
+                self.forget_files(&new.digests());
+                return Err(Refusal::Storage(error.to_string()));
+            }
             failpoint::reached("committed");
         }
         after.tell_change(tool, &before);

@@ -16,7 +16,7 @@ const UPLOADS: u32 = 10;
 const QUIET: Duration = Duration::from_secs(5);
 const KIB: usize = 300;
 /// What the tool that is uploaded imports.
-const GRANTS: &str = "marathon/inspect,marathon/operate,pods/registry,pods/observe";
+const GRANTS: &str = "marathon/inspect,marathon/operate,pods/registry,pods/observe,pods/control";
 
 pub(crate) fn run() {
     let host = TestHost::up().tool("hello", &guest("hello")).words(&["--runs", "256"]).start();
