@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::{IntoResponse, Redirect};
+use axum::response::Redirect;
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -47,7 +47,7 @@ async fn files() -> SocketAddr {
         .route("/script", get(async || "#!/bin/sh\necho script runs\n"))
         .route("/escape.tgz", get(async || tgz("../escaped", "x")))
         .route("/torn.tgz", get(async || tgz("x", &"y".repeat(9000))[..40].to_vec()))
-        .route("/silent", get(async || std::future::pending::<()>().await.into_response()))
+        .route("/silent", get(std::future::pending::<&str>))
         .route(
             "/endless",
             get(async || {

@@ -218,6 +218,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_brought_is_handed_over_without_following_links() {
+        let home = tempfile::tempdir().expect("a folder");
+        let dir = TaskDir::new(home.path(), "t");
+        dir.create().expect("made");
+        fs::create_dir(dir.sandbox().join("d")).expect("made");
+        fs::write(dir.sandbox().join("d/f"), "").expect("written");
+        // Following it would fail.
+        std::os::unix::fs::symlink("/nonexistent", dir.sandbox().join("d/link")).expect("made");
+        dir.open_to(nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()).expect("handed over");
+    }
+
+    #[test]
     fn a_lock_is_seen_by_others() {
         let home = tempfile::tempdir().expect("a folder");
         let dir = TaskDir::new(home.path(), "t");
