@@ -55,22 +55,22 @@ pub(crate) struct DevArguments {
 pub(crate) fn run(arguments: &DevArguments, screen: Screen) -> Result<ExitCode, Failure> {
     let project = Project::open(&arguments.folder)?;
     let format = if arguments.host.json { Format::Json } else { Format::People };
-    let mut session = Session { host: arguments.host.connect()?, arguments, project, screen, format, line: String::new() };
-    session.line = command_line::join(&arguments.words);
+    let mut workshop = Workshop { host: arguments.host.connect()?, arguments, project, screen, format, line: String::new() };
+    workshop.line = command_line::join(&arguments.words);
     let lines = typed_lines();
     let mut seen = Sources::of(&arguments.folder);
-    session.reload();
+    workshop.reload();
     loop {
         match wait(&lines) {
             Some(line) => {
-                session.line = line;
-                session.run_line();
+                workshop.line = line;
+                workshop.run_line();
             }
             None => {
                 let now = Sources::of(&arguments.folder);
                 if now != seen {
                     seen = settled(&arguments.folder, now);
-                    session.reload();
+                    workshop.reload();
                 }
             }
         }
@@ -117,7 +117,7 @@ fn settled(folder: &std::path::Path, mut sources: Sources) -> Sources {
     }
 }
 
-struct Session<'a> {
+struct Workshop<'a> {
     host: Host,
     arguments: &'a DevArguments,
     project: Project,
@@ -127,7 +127,7 @@ struct Session<'a> {
     line: String,
 }
 
-impl Session<'_> {
+impl Workshop<'_> {
     /// Builds, installs and runs. What fails is told, and the next change tries again.
     fn reload(&mut self) {
         let since = Instant::now();
