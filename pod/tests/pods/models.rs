@@ -180,9 +180,7 @@ fn the_example_shares_work_among_its_pods() {
     let mut pods = vec![start(&lab, "work", 0, &text)];
     until_so("a refusal", SOON, || pods[0].count("needs 2 pods, there are 1") > 0);
     let settle = |pods: &[Pod], lines: &[&str]| {
-        let line = |pod: &Pod| {
-            pod.output().lines().filter(|line| line.starts_with("shards ")).next_back().unwrap_or_default().to_owned()
-        };
+        let line = |pod: &Pod| pod.output().lines().rfind(|line| line.starts_with("shards ")).unwrap_or_default().to_owned();
         until_so(&format!("{lines:?}"), SOON, || {
             let mut shown: Vec<String> = pods.iter().map(line).collect();
             shown.sort();
