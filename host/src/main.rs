@@ -62,7 +62,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         match command {
             Command::Up(args) => daemon::up(*args).await,
             Command::Serve(args) => daemon::serve(*args).await,
-            Command::Cluster(args) => daemon::cluster(args).await,
+            Command::Cluster(args) => daemon::cluster(*args).await,
             Command::Config(_) | Command::TaskShim { .. } => unreachable!("handled before the runtime starts"),
         }
     });

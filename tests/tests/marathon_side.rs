@@ -132,9 +132,7 @@ fn serve_tls(folder: &Path, authorization: &'static str) -> String {
             let mut request = [0; 16 << 10];
             let Ok(read) = stream.read(&mut request) else { continue };
             let text = String::from_utf8_lossy(&request[..read]).into_owned();
-            let known = text
-                .lines()
-                .any(|line| line.to_ascii_lowercase() == format!("authorization: {authorization}").to_ascii_lowercase());
+            let known = text.lines().any(|line| line.eq_ignore_ascii_case(&format!("authorization: {authorization}")));
             let (status, body) = if known { ("409 Conflict", r#"{"message":"welcome"}"#) } else { ("401 Unauthorized", "{}") };
             let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
             let _ = stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes());

@@ -46,7 +46,7 @@ pub enum Command {
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Box<ServeArgs>),
     /// Run only the embedded cluster: a Marathon-compatible scheduler and a registry that speaks ZooKeeper's protocol
-    Cluster(ClusterArgs),
+    Cluster(Box<ClusterArgs>),
     /// Check a configuration file, or show what the whole configuration comes to
     Config(ConfigArgs),
     /// Run one task of the embedded cluster; started by the scheduler

@@ -102,7 +102,7 @@ impl Discovery {
             Err(_) => return Err(nowhere("the name servers do not answer")),
         };
         let mut masters: Vec<Master> = Vec::new();
-        for master in addresses.into_iter().take(MASTERS).filter_map(|address| Master::at(address)) {
+        for master in addresses.into_iter().take(MASTERS).filter_map(Master::at) {
             if !masters.contains(&master) {
                 masters.push(master);
             }
