@@ -34,7 +34,7 @@ fn the_page_of_the_tools_is_current() {
         let help = host.shell(&format!("{tool} --help")).out;
         let _ = write!(page, "\n## {tool}\n\n```text\n{}\n```\n", help.trim_end());
     }
-    host.stop();
+    let _ = host.stop();
     compare("tools.md", &page);
 }
 
