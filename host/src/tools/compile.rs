@@ -66,11 +66,12 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Compiling must not push requests aside; on Linux a thread has a priority of its own.
+/// Compiling must not push requests aside; on Linux a thread has a priority of its own. At 5 it gets a quarter of a core that
+/// others want whole, so that a tool becomes active within seconds even then.
 pub(crate) fn lower_priority() {
     #[expect(unsafe_code, reason = "a system call without pointers; nix has no wrapper for it")]
     // SAFETY: takes numbers only, and changes nothing but the priority of the calling thread.
-    let lowered = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+    let lowered = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 5) };
     if lowered != 0 {
         tracing::debug!(error = %std::io::Error::last_os_error(), "compiling at normal priority");
     }

@@ -55,7 +55,8 @@ fn upload(host: &TestHost, nth: u32) -> Duration {
 
 /// The component with one more section: the size that is asked for, and a digest of its own.
 fn padded(component: &[u8], nth: u32) -> Vec<u8> {
-    let name = format!("padding-{nth:04}");
+    // The tests' cache outlives this process.
+    let name = format!("padding-{}-{nth}", std::process::id());
     // The section's kind, five bytes of its length, and the name with its length come before the filling.
     let filling = (KIB * 1024).saturating_sub(component.len() + 1 + 5 + 1 + name.len());
     let length = 1 + name.len() + filling;
