@@ -28,7 +28,7 @@ fn what_cannot_be_meant_is_refused_in_one_sentence() {
     refused(&["up", "--portal", "0.0.0.0:0"], "0.0.0.0:0 is not a loopback address");
     refused(&["up", "--portal", "127.0.0.1:0", "--servo", "[::]:0"], "is not a loopback address");
     refused(&["up", "--portal", "nonsense"], "nonsense");
-    refused(&["serve"], "--marathon");
+    refused(&["serve"], "--zookeeper");
     refused(&["frobnicate"], "frobnicate");
     refused(&[], "Usage");
     refused(&up(&["--tools", "/does/not/exist"]), "/does/not/exist");

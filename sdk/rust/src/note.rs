@@ -1,12 +1,15 @@
 //! What a tool says beside its result: hints on standard error, and with `-d` what it does on standard output.
 
+use std::cell::Cell;
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-static DEBUG: AtomicBool = AtomicBool::new(false);
+thread_local! {
+    // A guest has one thread. Unit tests have many, each with a run of its own.
+    static DEBUG: Cell<bool> = const { Cell::new(false) };
+}
 
 pub(crate) fn set_debug(is_on: bool) {
-    DEBUG.store(is_on, Ordering::Relaxed);
+    DEBUG.set(is_on);
 }
 
 /// Tells people something that programs do not read: a silent pod, a hint. It goes to standard error.
@@ -19,7 +22,7 @@ pub fn hint(text: impl Display) {
 
 /// Tells with `-d` what goes on. It goes to standard output before the result, so that a line of JSON stays the last one.
 pub fn debug(text: impl Display) {
-    if DEBUG.load(Ordering::Relaxed) {
+    if DEBUG.get() {
         #[cfg(target_family = "wasm")]
         println!("{text}");
         #[cfg(not(target_family = "wasm"))]
