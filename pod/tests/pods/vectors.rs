@@ -401,6 +401,8 @@ fn b50_a_process_that_ended_unnoticed_does_not_count_as_running() {
     let pod = Inside::running(&lab);
     let pid = pod.pid();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    // Whether the pod has noticed by then is its own affair.
+    until_so("the process to end", SOON, || !is_alive(pid));
     check(&pod.post("/control/on"), 200, "{}");
     pod.wait_for("process", "running");
     let next = pod.pid();
