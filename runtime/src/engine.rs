@@ -37,7 +37,10 @@ struct Inner {
 }
 
 /// How often a spinning guest comes back to the host.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(10);
+
+/// The same where there is one core, on which everybody else waits for it.
+const TICK_OF_ONE_CORE: Duration = Duration::from_millis(2);
 
 /// Ticks without a run before the thread sleeps. Waking it costs more than a small run, so it stays awake between runs that
 /// follow each other.
@@ -122,6 +125,7 @@ struct Ticker {
 }
 
 struct TickerShared {
+    tick: Duration,
     running: AtomicUsize,
     asleep: AtomicBool,
     stopped: Mutex<bool>,
@@ -130,7 +134,9 @@ struct TickerShared {
 
 impl Ticker {
     fn start(engine: &wasmtime::Engine) -> Self {
+        let is_alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
         let shared = Arc::new(TickerShared {
+            tick: if is_alone { TICK_OF_ONE_CORE } else { TICK },
             running: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
             stopped: Mutex::new(false),
@@ -180,7 +186,7 @@ impl TickerShared {
         if *stopped {
             return false;
         }
-        let (stopped, _) = self.wake.wait_timeout(stopped, TICK).unwrap_or_else(PoisonError::into_inner);
+        let (stopped, _) = self.wake.wait_timeout(stopped, self.tick).unwrap_or_else(PoisonError::into_inner);
         !*stopped
     }
 
