@@ -18,6 +18,7 @@ pub mod runtime;
 pub mod server;
 pub mod shell;
 pub mod skip;
+pub mod tls;
 pub mod wait;
 pub mod zookeeper;
 

@@ -1,16 +1,11 @@
 //! Hostile bundles: each ends with a clear reason, leaves nothing, and the next job runs as if nothing had been.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
-use std::process::Command;
-use std::sync::Arc;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use ocho_tests::{TestHost, command};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection};
+use ocho_tests::TestHost;
+use ocho_tests::tls::Certificates;
 use tar::EntryType;
 
 use crate::bundle::{Bundle, fixture, gzip};
@@ -163,46 +158,11 @@ fn a_host_that_the_operator_named_is_reached() {
     assert!(log[0].contains("Denied"), "{log:?}");
 }
 
-/// Makes an authority, and a certificate of its for 127.0.0.1: `ca.pem`, `leaf.pem`, `leaf.key`.
-fn make_certificates(folder: &Path) {
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
-    let leaf = "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE -CA ca.pem -CAkey ca.key";
-    for arguments in [
-        format!("req -x509 {key} -subj /CN=authority -keyout ca.key -out ca.pem"),
-        format!("req -x509 {key} -subj /CN=server {leaf} -keyout leaf.key -out leaf.pem"),
-    ] {
-        let mut openssl = Command::new("openssl");
-        let _ = command::run(openssl.args(arguments.split(' ')).current_dir(folder), Duration::from_secs(30)).ok();
-    }
-}
-
-/// Serves `https` with that certificate: whoever completes a handshake and asks gets `there`.
-fn serve_https(folder: &Path) -> SocketAddr {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(folder.join("leaf.pem")).unwrap().collect();
-    let key = PrivateKeyDer::from_pem_file(folder.join("leaf.key")).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let config = Arc::new(config.with_single_cert(chain.unwrap(), key).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for mut tcp in listener.incoming().flatten() {
-            let mut session = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = rustls::Stream::new(&mut session, &mut tcp);
-            if stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nthere");
-            }
-        }
-    });
-    address
-}
-
 #[test]
 fn https_to_allowed_hosts_that_an_authority_vouches_for() {
-    let folder = tempfile::tempdir().unwrap();
-    make_certificates(folder.path());
-    let address = serve_https(folder.path());
-    let ca = folder.path().join("ca.pem");
+    let certificates = Certificates::make();
+    let address = certificates.serve(|_| ("200 OK", "there"));
+    let ca = certificates.authority();
     let get = |url: &str| Bundle::default().job("get", &format!("get {url}")).pack();
     let known = plan().words(&["--job-http", "127.0.0.0/8", "--job-http-ca", &ca.display().to_string()]).start();
     assert_eq!(send(&known, "get", &get(&format!("https://{address}/"))).ok()[0], "HTTP 200 there");
