@@ -177,6 +177,10 @@ impl Lifecycle {
             Task::Kill => self.kill().await,
         };
         let next = if task == Task::Kill { Next::Die } else { Next::GoOn };
+        if matches!(next, Next::Die) {
+            // Whoever reads the answer and then looks finds a dead pod.
+            self.show_dead();
+        }
         // The caller may have given up; the order was followed all the same.
         let _ = reply.send(answer);
         next
@@ -454,6 +458,10 @@ impl Lifecycle {
         while let Ok(order) = self.orders.try_recv() {
             let _ = order.reply.send(Reply::code(Reply::DEAD));
         }
+        self.show_dead();
+    }
+
+    fn show_dead(&self) {
         self.face.change(|view| {
             view.process = ProcessState::Dead;
             view.metrics = Map::new();

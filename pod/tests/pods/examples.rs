@@ -64,7 +64,9 @@ fn an_ensemble_of_three_grows_to_five() {
     });
     pods.extend((3..5).map(start));
     until_so("an ensemble of five", SOON * 3, || states(&pods) == ["follower", "follower", "follower", "follower", "leader"]);
-    assert_eq!(pods.iter().map(Pod::starts).collect::<Vec<_>>(), [2, 2, 2, 1, 1]);
+    // Those that come within the damper are configured together; on a machine that is very slow the fifth comes after it.
+    let starts: Vec<usize> = pods.iter().map(Pod::starts).collect();
+    assert!([[2, 2, 2, 1, 1], [3, 3, 3, 2, 1], [3, 3, 3, 1, 2]].iter().any(|wanted| starts == wanted), "{starts:?}");
 }
 
 #[test]

@@ -301,6 +301,17 @@ impl Pod {
     }
 }
 
+/// Waits until these pods have configured their cluster `count` times in all and nothing is pending; more often is wrong.
+///
+/// The log tells of a configuration after the registry shows it, so whoever saw the snapshot cannot count yet.
+#[track_caller]
+pub(crate) fn wait_for_configurations(pods: &[&Pod], count: usize) {
+    let so_far = || pods.iter().map(|pod| pod.configurations()).sum::<usize>();
+    let quiet = |pod: &&Pod| pod.try_info().is_some_and(|info| matches!(info["state"].as_str(), Some("leader" | "follower")));
+    until_so(&format!("{count} configurations, and quiet"), SOON, || so_far() >= count && pods.iter().all(quiet));
+    assert_eq!(so_far(), count, "configurations");
+}
+
 /// Whether a process is there and has not ended.
 pub(crate) fn is_alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

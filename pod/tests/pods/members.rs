@@ -52,7 +52,8 @@ fn a_member_is_registered_and_published_and_leaves_nothing_behind() {
     assert_eq!((&pod["seq"], &pod["port"]), (&json!(seq), &json!("9000")));
     let second = Running::start(&lab);
     until_so("two pods in the snapshot", SOON, || lab.snapshot("portal").len() == 2);
-    assert!(second.standing().registered && !second.standing().leads);
+    until_so("word of the registration", SOON, || second.standing().registered);
+    assert!(!second.standing().leads);
     member.stop();
     until_so("the other one leads", SOON, || second.standing().leads);
     until_so("one pod in the snapshot", SOON, || lab.snapshot("portal").len() == 1);

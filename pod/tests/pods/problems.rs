@@ -7,7 +7,7 @@ use ocho_tests::runtime::block_on;
 use ocho_tests::wait::until_so;
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, Pod, SOON, is_alive, leader_first};
+use crate::lab::{Lab, Pod, SOON, is_alive, leader_first, wait_for_configurations};
 
 const SLEEP: &[&str] = &["sleep", "1000"];
 
@@ -212,8 +212,8 @@ fn b48_a_leader_waits_until_it_has_seen_its_dependencies() {
     let text = "[process]\ncommand = \"sleep 1000\"\n[cluster]\ndepends_on = [\"db\", \"d*\", \"/*.nothing\"]\n";
     let api = lab.described("api", text);
     until_so("a pod in the snapshot", SOON, || lab.snapshot("api").len() == 1);
-    api.wait_for("state", "leader");
-    assert_eq!((api.starts(), api.configurations()), (1, 1));
+    wait_for_configurations(&[&api], 1);
+    assert_eq!(api.starts(), 1);
 }
 
 #[test]
@@ -313,8 +313,8 @@ fn an_idle_pod_rests() {
     };
     let (start, before) = (Instant::now(), stat());
     until_so("some seconds of rest", SOON, || start.elapsed() > Duration::from_secs(5));
-    // 0.2 % would be one hundredth; a test beside others gets some more.
-    assert!(stat() - before <= 5, "{} hundredths in 5 s", stat() - before);
+    // 0.2 % would be one hundredth. A test beside others gets more: what it finds is a pod that spins or polls.
+    assert!(stat() - before <= 20, "{} hundredths in 5 s", stat() - before);
 }
 
 #[test]
@@ -327,12 +327,11 @@ fn b25_a_change_reaches_the_next_cluster_and_stops_there() {
     let api = lab.described("api", &needs("db"));
     let web = lab.described("web", &needs("api"));
     web.wait_for("process", "running");
-    web.wait_for("state", "leader");
-    let before = web.configurations();
+    wait_for_configurations(&[&web], 1);
     let _another = lab.pod("db", SLEEP);
     until_so("a second start of api", SOON, || api.starts() == 2);
-    api.wait_for("state", "leader");
-    assert_eq!((web.starts(), web.configurations()), (1, before), "api's pods are the same");
+    wait_for_configurations(&[&api], 2);
+    assert_eq!((web.starts(), web.configurations()), (1, 1), "api's pods are the same");
 }
 
 #[test]

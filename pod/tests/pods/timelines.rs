@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ocho_tests::wait::until_so;
 
-use crate::lab::{Lab, Pod, SOON, is_alive, leader_first};
+use crate::lab::{Lab, Pod, SOON, is_alive, leader_first, wait_for_configurations};
 
 const SLEEP: &[&str] = &["sleep", "1000"];
 
@@ -28,46 +28,61 @@ fn damped(seconds: f32) -> String {
     format!("[process]\ncommand = \"sleep 1000\"\ngrace = \"5s\"\n[cluster]\ndamper = {seconds:.1}\n")
 }
 
+/// The same, and no configuration before all are there: however slowly they start, there is one.
+fn damped_until(pods: usize) -> String {
+    format!("{}[[needs]]\npods = {pods}\n", damped(1.0))
+}
+
+/// A cluster that grows pod by pod, each configured before the next one comes. The first one leads.
+fn grown(lab: &Lab, size: usize) -> (Pod, Vec<Pod>) {
+    let leader = lab.described("web", &damped(0.5));
+    wait_for_configurations(&[&leader], 1);
+    let mut others = Vec::new();
+    for nth in 1..size {
+        others.push(lab.described("web", &damped(0.5)));
+        wait_for_configurations(&[&leader], nth + 1);
+    }
+    (leader, others)
+}
+
 #[test]
 fn t01_three_pods_form_a_cluster() {
     let Some(lab) = Lab::open("t01_three_pods_form_a_cluster") else { return };
-    let pods: Vec<Pod> = (0..3).map(|_| lab.described("web", &damped(3.0))).collect();
+    let pods: Vec<Pod> = (0..3).map(|_| lab.described("web", &damped_until(3))).collect();
     let (leader, others) = leader_first(pods);
     let all = [&leader, &others[0], &others[1]];
     settled(&lab, "web", 3, &all);
     all_running(&all);
     assert_eq!(all.map(|pod| pod.starts()), [1, 1, 1]);
-    assert_eq!(leader.configurations(), 1);
+    wait_for_configurations(&all, 1);
     assert_eq!(lab.children("web", "pods").len(), 3);
-    assert_eq!(lab.children("web", "coordinator").len(), 3);
+    until_so("three candidates", SOON, || lab.children("web", "coordinator").len() == 3);
     assert_eq!(lab.node("web", "hash").map(|hash| hash.len()), Some(47));
 }
 
 #[test]
 fn t02_scaling_up_and_down_leaves_the_others_alone() {
     let Some(lab) = Lab::open("t02_scaling_up_and_down_leaves_the_others_alone") else { return };
-    let pods: Vec<Pod> = (0..2).map(|_| lab.described("web", &damped(1.0))).collect();
+    let pods: Vec<Pod> = (0..2).map(|_| lab.described("web", &damped_until(2))).collect();
     let (leader, others) = leader_first(pods);
     settled(&lab, "web", 2, &[&leader, &others[0]]);
-    let before = leader.configurations();
-    let third = lab.described("web", &damped(1.0));
+    wait_for_configurations(&[&leader], 1);
+    let third = lab.described("web", &damped_until(2));
     settled(&lab, "web", 3, &[&leader, &others[0], &third]);
     all_running(&[&third]);
     assert_eq!((leader.starts(), others[0].starts(), third.starts()), (1, 1, 1));
-    assert_eq!(leader.configurations(), before + 1);
+    wait_for_configurations(&[&leader], 2);
     let (code, _) = third.stop();
     assert_eq!(code, 0);
     settled(&lab, "web", 2, &[&leader, &others[0]]);
     assert_eq!((leader.starts(), others[0].starts()), (1, 1));
-    assert_eq!(leader.configurations(), before + 2);
+    wait_for_configurations(&[&leader], 3);
 }
 
 #[test]
 fn t03_another_pod_leads_when_the_leader_is_killed() {
     let Some(lab) = Lab::open("t03_another_pod_leads_when_the_leader_is_killed") else { return };
-    let pods: Vec<Pod> = (0..4).map(|_| lab.described("web", &damped(2.0))).collect();
-    let (mut leader, others) = leader_first(pods);
-    settled(&lab, "web", 4, &[&leader, &others[0], &others[1], &others[2]]);
+    let (mut leader, others) = grown(&lab, 4);
     let orphan = leader.sub_process();
     leader.kill_9();
     until_so("the end of the process whose pod was killed", SOON, || !is_alive(orphan));
@@ -75,7 +90,7 @@ fn t03_another_pod_leads_when_the_leader_is_killed() {
     let (next, rest) = leader_first(others);
     settled(&lab, "web", 3, &[&next, &rest[0], &rest[1]]);
     assert_eq!([&next, &rest[0], &rest[1]].map(|pod| pod.starts()), [1, 1, 1], "no process was restarted");
-    assert_eq!(next.configurations(), 1);
+    wait_for_configurations(&[&next, &rest[0], &rest[1]], 1);
 }
 
 #[test]
@@ -86,7 +101,7 @@ fn t04_a_crash_loop_slows_down() {
     pod.wait_for_lines("exit code 1", 3);
     let detail = || pod.info()["detail"].as_str().map(str::to_owned).unwrap_or_default();
     until_so("a word about the loop", SOON, || detail().starts_with("crash looping: "));
-    assert_eq!(pod.configurations(), 1, "the leader has nothing to do with it");
+    wait_for_configurations(&[&pod], 1);
     assert_eq!(pod.code("/control/off"), 200);
     let (starts, info) = (pod.starts(), pod.info());
     assert_eq!((&info["process"], &info["detail"]), (&"stopped".into(), &"turned off by request; `on` starts it".into()));
@@ -109,7 +124,8 @@ fn t05_a_dependency_goes_and_returns() {
     let db = lab.pod("db", SLEEP);
     api.wait_for("process", "running");
     settled(&lab, "api", 1, &[&api]);
-    assert_eq!((api.starts(), api.configurations()), (1, 1));
+    wait_for_configurations(&[&api], 1);
+    assert_eq!(api.starts(), 1);
 
     // It goes: what runs goes on with its last configuration, and the leader retries.
     let (_, _) = db.stop();
@@ -119,8 +135,8 @@ fn t05_a_dependency_goes_and_returns() {
     // Another one comes: one restart.
     let _db = lab.pod("db", SLEEP);
     api.wait_for_lines("INFO - started pid=", 2);
-    settled(&lab, "api", 1, &[&api]);
-    assert_eq!((api.starts(), api.configurations()), (2, 2));
+    wait_for_configurations(&[&api], 2);
+    assert_eq!(api.starts(), 2);
 }
 
 #[test]
@@ -128,7 +144,7 @@ fn t06_off_and_on() {
     let Some(lab) = Lab::open("t06_off_and_on") else { return };
     let pod = lab.pod("web", SLEEP);
     pod.wait_for("process", "running");
-    settled(&lab, "web", 1, &[&pod]);
+    wait_for_configurations(&[&pod], 1);
     let registered = lab.children("web", "pods");
     assert_eq!(pod.code("/control/off"), 200);
     let info = pod.info();
@@ -143,22 +159,19 @@ fn t06_off_and_on() {
 #[test]
 fn t07_kill() {
     let Some(lab) = Lab::open("t07_kill") else { return };
-    let pods: Vec<Pod> = (0..2).map(|_| lab.described("web", &damped(1.0))).collect();
-    let (leader, mut others) = leader_first(pods);
+    let (leader, mut others) = grown(&lab, 2);
     let follower = others.remove(0);
-    settled(&lab, "web", 2, &[&leader, &follower]);
-    let before = leader.configurations();
     assert_eq!(follower.code("/control/kill"), 200);
     assert_eq!(follower.code("/control/on"), 410);
     assert_eq!(follower.info()["process"], "dead");
     // Registered still, but no part of the cluster.
     settled(&lab, "web", 1, &[&leader]);
     assert_eq!(lab.children("web", "pods").len(), 2);
-    assert_eq!(leader.configurations(), before + 1);
+    wait_for_configurations(&[&leader], 3);
     let (_, _) = follower.stop();
     until_so("the end of the registration", SOON, || lab.children("web", "pods").len() == 1);
     settled(&lab, "web", 1, &[&leader]);
-    assert_eq!((leader.configurations(), leader.starts()), (before + 1, 1), "it had been dropped before");
+    assert_eq!((leader.configurations(), leader.starts()), (3, 1), "it had been dropped before");
 }
 
 #[test]
@@ -178,28 +191,32 @@ fn t08_v22_reset() {
     assert_ne!(before, after);
     assert_eq!(seq(&lab), number, "the number stays, though the node has another");
     pod.wait_for("state", "leader");
-    assert_eq!((pod.starts(), pod.configurations()), (1, 1), "nothing had changed");
+    wait_for_configurations(&[&pod], 1);
+    assert_eq!(pod.starts(), 1, "nothing had changed");
 }
 
 #[test]
 fn t09_zookeeper_restarts() {
     let Some(mut lab) = Lab::alone("t09_zookeeper_restarts") else { return };
-    let pods: Vec<Pod> = (0..2).map(|_| lab.described("web", &damped(2.0))).collect();
+    let pods: Vec<Pod> = (0..2).map(|_| lab.described("web", &damped_until(2))).collect();
     let (leader, others) = leader_first(pods);
-    settled(&lab, "web", 2, &[&leader, &others[0]]);
-    let configurations = leader.configurations() + others[0].configurations();
+    wait_for_configurations(&[&leader, &others[0]], 1);
     lab.zookeeper().restart();
+    for pod in [&leader, &others[0]] {
+        pod.wait_for_lines("zookeeper is back", 1);
+    }
     settled(&lab, "web", 2, &[&leader, &others[0]]);
+    wait_for_configurations(&[&leader, &others[0]], 1);
     assert_eq!((leader.starts(), others[0].starts()), (1, 1));
-    assert_eq!(leader.configurations() + others[0].configurations(), configurations);
 }
 
 #[test]
 fn t10_zookeeper_hangs_for_longer_than_a_session() {
     let Some(mut lab) = Lab::alone("t10_zookeeper_hangs_for_longer_than_a_session") else { return };
-    let pods: Vec<Pod> = (0..2).map(|_| lab.described("web", &damped(10.0))).collect();
+    let text = format!("{}[[needs]]\npods = 2\n", damped(10.0));
+    let pods: Vec<Pod> = (0..2).map(|_| lab.described("web", &text)).collect();
     let (leader, others) = leader_first(pods);
-    settled(&lab, "web", 2, &[&leader, &others[0]]);
+    wait_for_configurations(&[&leader, &others[0]], 1);
     lab.zookeeper().freeze(true);
     for pod in [&leader, &others[0]] {
         pod.wait_for_lines("the session is lost", 1);
@@ -211,24 +228,23 @@ fn t10_zookeeper_hangs_for_longer_than_a_session() {
     let (leader, others) = leader_first([leader].into_iter().chain(others).collect());
     settled(&lab, "web", 2, &[&leader, &others[0]]);
     assert_eq!((leader.starts(), others[0].starts()), (1, 1));
-    assert_eq!(leader.configurations() + others[0].configurations(), 1, "the same pods with the same numbers came back");
+    // The same pods with the same numbers came back.
+    wait_for_configurations(&[&leader, &others[0]], 1);
 }
 
 #[test]
 fn t11_a_pod_is_cut_off_and_returns() {
     let Some(lab) = Lab::open("t11_a_pod_is_cut_off_and_returns") else { return };
-    let pods: Vec<Pod> = (0..2).map(|_| lab.described("web", &damped(1.0))).collect();
-    let (leader, mut others) = leader_first(pods);
+    let (leader, mut others) = grown(&lab, 2);
     let follower = others.remove(0);
-    settled(&lab, "web", 2, &[&leader, &follower]);
-    let before = leader.configurations();
     // A pod that is stopped neither pings ZooKeeper nor answers its leader.
     follower.signal(Signal::SIGSTOP);
     settled(&lab, "web", 1, &[&leader]);
     follower.signal(Signal::SIGCONT);
     settled(&lab, "web", 2, &[&leader, &follower]);
     assert_eq!((leader.starts(), follower.starts()), (1, 1));
-    assert_eq!(leader.configurations(), before + 2, "one without it, one with it");
+    // One without it, one with it.
+    wait_for_configurations(&[&leader], 4);
 }
 
 #[test]
@@ -258,10 +274,7 @@ fn t13_a_process_is_restarted_after_a_crash_with_the_same_configuration() {
 #[test]
 fn t14_the_embedded_registry_serves_pods_as_well() {
     let lab = Lab::embedded();
-    let pods: Vec<Pod> = (0..3).map(|_| lab.described("web", &damped(3.0))).collect();
-    let (mut leader, others) = leader_first(pods);
-    settled(&lab, "web", 3, &[&leader, &others[0], &others[1]]);
-    assert_eq!(leader.configurations(), 1);
+    let (mut leader, others) = grown(&lab, 3);
     leader.kill_9();
     until_so("the end of the session", SOON, || lab.children("web", "pods").len() == 2);
     let (next, rest) = leader_first(others);

@@ -22,6 +22,7 @@ use ochopod::log::Log;
 use ochopod::tools::{Limits, Output, Shell, Tool, Tools};
 use ochopod::whereabouts::Whereabouts;
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{Answer, post, request};
@@ -34,6 +35,8 @@ struct Script {
     never_ready: bool,
     panic_on_signal: bool,
     signals: Arc<AtomicUsize>,
+    /// What the slow order waits for.
+    go_on: Arc<Notify>,
 }
 
 fn sleeping() -> Script {
@@ -56,13 +59,13 @@ impl Hooks for Script {
         std::future::ready(Ok(metrics.as_object().cloned().unwrap_or_default())).boxed()
     }
 
-    /// Gives back what it gets; `"slow"` takes two seconds, `"boom"` fails, `"pid"` asks for the process's id.
+    /// Gives back what it gets; `"slow"` waits until it may go on, `"boom"` fails, `"pid"` asks for the process's id.
     fn signaled(&mut self, body: Value, pid: Option<u32>) -> BoxFuture<'_, Result<Value, HookError>> {
         async move {
             self.signals.fetch_add(1, Ordering::Relaxed);
             assert!(!self.panic_on_signal, "as wanted");
             match body.as_str() {
-                Some("slow") => tokio::time::sleep(Duration::from_secs(2)).await,
+                Some("slow") => self.go_on.notified().await,
                 Some("boom") => return Err(HookError::new("boom")),
                 Some("pid") => return Ok(json!(pid)),
                 _ => {}
@@ -259,7 +262,7 @@ fn v19_b21_off_takes_as_long_as_the_process() {
     let Some(lab) = Lab::open("v19_b21_off_takes_as_long_as_the_process") else { return };
     let script =
         Script { command: vec!["sh", "-c", "trap '' TERM; echo $$ > pid; while :; do sleep 0.1; done"], ..Script::default() };
-    let settings = LifecycleSettings { grace: Duration::from_secs(3), ..LifecycleSettings::default() };
+    let settings = LifecycleSettings { grace: Duration::from_secs(6), ..LifecycleSettings::default() };
     let pod = Inside::start(&lab, script, settings, &[]);
     pod.wait_for("process", "running");
     let pid = || std::fs::read_to_string("pid").ok().and_then(|text| text.trim().parse::<i32>().ok());
@@ -277,7 +280,7 @@ fn v19_b21_off_takes_as_long_as_the_process() {
 fn v20_v21_b15_after_a_kill_everything_is_gone() {
     let Some(lab) = Lab::open("v20_v21_b15_after_a_kill_everything_is_gone") else { return };
     let script = Script { command: vec!["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], ..Script::default() };
-    let settings = LifecycleSettings { grace: Duration::from_secs(2), ..LifecycleSettings::default() };
+    let settings = LifecycleSettings { grace: Duration::from_secs(5), ..LifecycleSettings::default() };
     let pod = Inside::start(&lab, script, settings, &[]);
     pod.wait_for("process", "running");
     std::thread::scope(|scope| {
@@ -359,13 +362,14 @@ fn b45_a_health_page_for_everybody() {
 fn b16_an_order_whose_caller_gave_up_is_dropped() {
     let Some(lab) = Lab::open("b16_an_order_whose_caller_gave_up_is_dropped") else { return };
     let script = sleeping();
-    let signals = Arc::clone(&script.signals);
+    let (signals, go_on) = (Arc::clone(&script.signals), Arc::clone(&script.go_on));
     let pod = Inside::start(&lab, script, LifecycleSettings::default(), &[]);
     pod.wait_for("process", "running");
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| pod.send("/control/signal", None, "\"slow\""));
         until_so("the slow order", SOON, || signals.load(Ordering::Relaxed) == 1);
         check(&pod.post("/control/signal/1"), 408, "{}");
+        go_on.notify_one();
         check(&slow.join().unwrap(), 200, "\"slow\"");
     });
     check(&pod.post("/control/signal"), 200, "{}");
