@@ -57,6 +57,9 @@ impl Engine {
     /// # Errors
     /// Where wasmtime refuses these settings on this machine.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        // Where RUST_BACKTRACE is set, each error of wasmtime would take the host's own stack along. To name its frames, all of this
+        // program's debug information is read: a guest that traps would hold a worker for a tenth of a second.
+        wasmtime::error::disable_backtrace();
         let engine = match pooled_engine(&config) {
             Ok(engine) => engine,
             Err(error) => {

@@ -19,9 +19,7 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) fn run() {
     let native = Native::start();
-    // The variable asks for a backtrace of each error, also of those that are a part of every run.
-    let plan = TestHost::up().tool("hello", &guest("hello")).env("RUST_LIB_BACKTRACE", "0");
-    let host = plan.words(&["--runs", "256"]).start();
+    let host = TestHost::up().tool("hello", &guest("hello")).words(&["--runs", "256"]).start();
     let wasmtime = Wasmtime::start();
     let mut servers = vec![
         Server { name: "plain axum", pid: native.process.id(), target: shell(native.address.clone()) },
