@@ -33,17 +33,20 @@ impl Formatter for OneLine {
     }
 
     fn write_string_fragment<W: io::Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        let mut units = [0; 2];
-        for c in fragment.chars() {
-            if c.is_ascii() && c != '\x7f' {
-                out.write_all(&[c as u8])?;
-            } else {
-                for unit in c.encode_utf16(&mut units) {
+        let (mut rest, mut units) = (fragment, [0; 2]);
+        // Plain text, which most of it is, goes as a whole.
+        while let Some(plain) = rest.bytes().position(|byte| byte >= 0x7f) {
+            let (head, tail) = rest.split_at(plain);
+            out.write_all(head.as_bytes())?;
+            let mut chars = tail.chars();
+            if let Some(odd) = chars.next() {
+                for unit in odd.encode_utf16(&mut units) {
                     write!(out, "\\u{unit:04x}")?;
                 }
             }
+            rest = chars.as_str();
         }
-        Ok(())
+        out.write_all(rest.as_bytes())
     }
 }
 

@@ -518,9 +518,9 @@ impl Prepared {
 
     async fn outcome(self) -> Outcome {
         let ended = self.run.await;
-        let all = |channel| text(&self.output, channel, usize::MAX);
+        let (out, err) = texts(&self.output).await;
         let ending = Ending::of(&ended, &self.subject, self.id, &self.output);
-        Outcome { id: self.id, out: all(Channel::Out), err: all(Channel::Err), ending }
+        Outcome { id: self.id, out, err, ending }
     }
 }
 
@@ -539,10 +539,23 @@ impl Ending {
     }
 }
 
-/// What was printed on a channel; what is not UTF-8 is replaced.
+/// Printed bytes that are gathered in the caller's own task; it takes less than handing them to another thread.
+const GATHERED_BYTES: usize = 256 * 1024;
+
+/// All that was printed, standard output first. More than a little is gathered where it stands in nobody's way.
+async fn texts(output: &Output) -> (String, String) {
+    let both = |output: &Output| (text(output, Channel::Out, usize::MAX), text(output, Channel::Err, usize::MAX));
+    if output.printed_bytes() <= GATHERED_BYTES {
+        return both(output);
+    }
+    let output = output.clone();
+    // It fails only where the host is going down, and then nobody reads this.
+    tokio::task::spawn_blocking(move || both(&output)).await.unwrap_or_default()
+}
+
+/// What was printed on a channel, at most so many bytes; what is not UTF-8 is replaced.
 fn text(output: &Output, channel: Channel, limit_bytes: usize) -> String {
-    let mut bytes = output.bytes(channel);
-    bytes.truncate(limit_bytes);
+    let bytes = output.head(channel, limit_bytes);
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 

@@ -51,6 +51,9 @@ struct State {
 /// A guest that prints one byte here, one byte there makes a chunk of each: what a chunk costs us is charged to it.
 const CHUNK_COST: usize = 64;
 
+/// How much a reader gets at once: one that comes late finds much, and what it does with it must not hold up others.
+const READ_BYTES: usize = 64 * 1024;
+
 /// How much a guest may hand over in one call.
 const WRITE_BYTES: usize = 64 * 1024;
 
@@ -70,9 +73,25 @@ impl Output {
     /// All that was printed on one channel until now.
     #[must_use]
     pub fn bytes(&self, channel: Channel) -> Vec<u8> {
+        self.head(channel, usize::MAX)
+    }
+
+    /// The first `limit` bytes of it.
+    #[must_use]
+    pub fn head(&self, channel: Channel, limit: usize) -> Vec<u8> {
         let state = self.lock();
-        let of_channel = state.chunks.iter().filter(|chunk| chunk.channel == channel);
-        of_channel.flat_map(|chunk| chunk.bytes.iter().copied()).collect()
+        let mut bytes = Vec::new();
+        for chunk in state.chunks.iter().filter(|chunk| chunk.channel == channel) {
+            let left = limit - bytes.len();
+            bytes.extend_from_slice(&chunk.bytes[..chunk.bytes.len().min(left)]);
+        }
+        bytes
+    }
+
+    /// How much was printed until now, on both channels.
+    #[must_use]
+    pub fn printed_bytes(&self) -> usize {
+        self.lock().chunks.iter().map(|chunk| chunk.bytes.len()).sum()
     }
 
     /// Takes all that was printed until now, and gives the whole room back. Readers are meant to follow an output that is not emptied.
@@ -131,7 +150,8 @@ pub struct OutputReader {
 }
 
 impl OutputReader {
-    /// Gives what was printed since the last call; waits for something; nothing once the run has ended and all is read.
+    /// Gives what was printed since the last call, or the next piece of it; waits for something; nothing once the run has ended and
+    /// all is read.
     pub async fn next(&mut self) -> Option<Vec<Chunk>> {
         let output = self.output.clone();
         loop {
@@ -148,18 +168,20 @@ impl OutputReader {
     /// What is new; `Some(None)` at the end, nothing where one has to wait.
     fn read(&mut self) -> Option<Option<Vec<Chunk>>> {
         let state = self.output.lock();
-        let mut fresh = Vec::new();
-        for chunk in &state.chunks[self.chunk.min(state.chunks.len())..] {
-            let skipped = if fresh.is_empty() { self.byte } else { 0 };
-            if chunk.bytes.len() > skipped {
-                fresh.push(Chunk { channel: chunk.channel, bytes: chunk.bytes[skipped..].to_vec() });
-            } else {
-                // The chunk that was read to its end: what follows begins with the next.
-                self.byte = 0;
+        let (mut fresh, mut room) = (Vec::new(), READ_BYTES);
+        while let Some(chunk) = state.chunks.get(self.chunk).filter(|_| room > 0) {
+            let unread = &chunk.bytes[self.byte..];
+            let taken = &unread[..unread.len().min(room)];
+            if !taken.is_empty() {
+                fresh.push(Chunk { channel: chunk.channel, bytes: taken.to_vec() });
             }
-        }
-        if let Some(last) = state.chunks.len().checked_sub(1) {
-            (self.chunk, self.byte) = (last, state.chunks[last].bytes.len());
+            room -= taken.len();
+            self.byte += taken.len();
+            // The last one may still grow.
+            if self.byte < chunk.bytes.len() || self.chunk + 1 == state.chunks.len() {
+                break;
+            }
+            (self.chunk, self.byte) = (self.chunk + 1, 0);
         }
         if !fresh.is_empty() {
             return Some(Some(fresh));
@@ -258,6 +280,23 @@ mod tests {
         assert_eq!(late.next().await.unwrap(), [chunk(Channel::Out, "ab"), chunk(Channel::Err, "c"), chunk(Channel::Out, "de")]);
         assert_eq!(late.next().await, None);
         assert_eq!((output.bytes(Channel::Out), output.bytes(Channel::Err)), (b"abde".to_vec(), b"c".to_vec()));
+        assert_eq!((output.head(Channel::Out, 3), output.head(Channel::Out, 0)), (b"abd".to_vec(), Vec::new()));
+        assert_eq!(output.printed_bytes(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_late_reader_gets_pieces() {
+        let output = Output::new(1 << 20);
+        output.write(Channel::Out, &[b'a'; READ_BYTES + 1]).unwrap();
+        output.write(Channel::Err, &[b'b'; READ_BYTES]).unwrap();
+        output.write(Channel::Out, b"c").unwrap();
+        output.close();
+        let (mut reader, mut read) = (output.reader(), Vec::new());
+        while let Some(chunks) = reader.next().await {
+            read.push(chunks.into_iter().map(|chunk| (chunk.channel, chunk.bytes.len())).collect::<Vec<_>>());
+        }
+        let (out, err) = (Channel::Out, Channel::Err);
+        assert_eq!(read, [vec![(out, READ_BYTES)], vec![(out, 1), (err, READ_BYTES - 1)], vec![(err, 1), (out, 1)]]);
     }
 
     #[test]

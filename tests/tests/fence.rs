@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ocho_tests::host::Plan;
 use ocho_tests::programs::guest;
-use ocho_tests::{TestHost, wait};
+use ocho_tests::{TestHost, http, wait};
 
 fn with(guests: &[&str]) -> Plan {
     guests.iter().fold(TestHost::up(), |plan, name| plan.tool(name, &guest(name)))
@@ -17,11 +17,10 @@ fn a_tool_that_loops_for_ever_ends_at_its_cpu_limit_and_others_go_on() {
     let host = with(&["spin", "hello"]).words(&["--cpu-limit", "1"]).start();
     let (spun, neighbours) = thread::scope(|scope| {
         let spins: Vec<_> = (0..3).map(|_| scope.spawn(|| host.shell("spin before"))).collect();
-        let mut neighbours = Vec::new();
+        let mut neighbours = 0;
         while !spins.iter().all(thread::ScopedJoinHandle::is_finished) {
-            let started = Instant::now();
             assert_eq!(host.shell("hello").success(), "hello");
-            neighbours.push(started.elapsed());
+            neighbours += 1;
         }
         (spins.into_iter().map(|spin| spin.join().unwrap()).collect::<Vec<_>>(), neighbours)
     });
@@ -29,8 +28,8 @@ fn a_tool_that_loops_for_ever_ends_at_its_cpu_limit_and_others_go_on() {
         let said = reply.failure();
         assert!(said.starts_with("before\ntool 'spin' used more than its 1 s of CPU time (revision "), "{said}");
     }
-    let slowest = neighbours.iter().max().unwrap();
-    assert!(neighbours.len() > 10 && *slowest < Duration::from_millis(500), "{} runs, the slowest {slowest:?}", neighbours.len());
+    // Without turns each of them would have waited for the end of the spinning.
+    assert!(neighbours > 10, "{neighbours} runs");
 }
 
 #[test]
@@ -74,6 +73,26 @@ fn a_tool_that_prints_for_ever_is_cut_with_a_note() {
     let within = host.shell("flood 1000000").success();
     // 15,625 lines of 64 bytes; the end of the last one is not part of the reply.
     assert_eq!(within.len(), 999_999);
+}
+
+#[test]
+fn a_long_reply_is_one_line_of_json() {
+    let host = with(&["flood"]).start();
+    let reply = host.shell("flood 5000000");
+    let text = serde_json::to_string(&reply.out).unwrap();
+    let (head, rest) = reply.body.split_once(&text).expect("the text stands in the line as it was printed");
+    assert!(head.starts_with(r#"{"ok": true, "ms": "#) && head.ends_with(r#", "out": "#) && rest == "}\n", "{head} {rest}");
+}
+
+#[test]
+fn a_trap_does_not_make_the_host_read_its_own_stack() {
+    let host = with(&["trap"]).env("RUST_BACKTRACE", "1").start();
+    let reply = host.shell("trap stack");
+    let url = format!("http://{}/v1/runs/{}", host.address("portal"), reply.run);
+    wait::until_so("the record", Duration::from_secs(30), || http::request("GET", &url, &[]).json()["run"]["state"] == "ended");
+    let record = http::request("GET", &url, &[]).json();
+    let backtrace = record["run"]["backtrace"].as_str().unwrap_or_default();
+    assert!(backtrace.contains("wasm backtrace") && !backtrace.contains("Stack backtrace"), "{backtrace}");
 }
 
 #[test]

@@ -81,6 +81,8 @@ fn printed(reader: OutputReader, masks: Masks) -> impl Stream<Item = Value> + Se
             None if undecoded.is_empty() => return None,
             None => undecoded.rest(),
         };
+        // A reader that comes late finds a piece after the other ready; the neighbours have their turn between them.
+        tokio::task::yield_now().await;
         Some((stream::iter(events), (reader, undecoded)))
     })
     .flatten()

@@ -1,5 +1,6 @@
 //! The portal: `POST /shell`, exactly as clients of the original expect it.
 
+mod reply;
 mod uploads;
 
 use std::time::Instant;
@@ -10,14 +11,13 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::any;
-use ocho_core::json;
 use ocho_runtime::WorkFolder;
-use serde::Serialize;
 use ulid::Ulid;
 
 use crate::auth::Auth;
 use crate::runs::{Order, Outcome, Refused, Runs, words};
 use crate::tools::NoTool;
+use reply::Reply;
 
 /// What the portal needs.
 #[derive(Clone)]
@@ -34,14 +34,6 @@ pub const BODY_BYTES: usize = 256 << 20;
 /// The portal's routes.
 pub fn routes(portal: Portal) -> Router {
     Router::new().route("/shell", any(shell)).fallback(not_found).layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(portal)
-}
-
-/// The one line that every `POST /shell` is answered with.
-#[derive(Debug, Serialize)]
-struct Reply {
-    ok: bool,
-    ms: f64,
-    out: String,
 }
 
 /// What came of a request, before it becomes a reply.
@@ -66,7 +58,7 @@ async fn shell(State(portal): State<Portal>, request: Request) -> Response {
     let started = Instant::now();
     let answer = portal.answer(request).await.unwrap_or_else(|failure| failure);
     let reply = Reply { ok: answer.ok, ms: started.elapsed().as_secs_f64() * 1000.0, out: answer.out };
-    let mut response = (JSON, json::to_line(&reply) + "\n").into_response();
+    let mut response = (JSON, reply.into_body()).into_response();
     if let Some(id) = answer.run {
         let id = HeaderValue::from_str(&id.to_string()).expect("an id is ASCII");
         response.headers_mut().insert("x-ocho-run", id);
