@@ -13,9 +13,6 @@ use crate::{Grants, ToolName};
 /// The version that every body carries.
 pub const VERSION: u32 = 1;
 
-/// The header with the base64 of a minisign signature file.
-pub const SIGNATURE_HEADER: &str = "x-ocho-minisig";
-
 /// Where a component comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

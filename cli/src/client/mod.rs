@@ -74,13 +74,12 @@ pub(crate) struct Ask {
     pub(crate) path: String,
     /// Names and values, of characters that need no encoding.
     pub(crate) query: Vec<(&'static str, String)>,
-    pub(crate) header: Option<(&'static str, String)>,
     pub(crate) body: Option<Body>,
 }
 
 impl Ask {
     pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), query: Vec::new(), header: None, body: None }
+        Self { method, path: path.into(), query: Vec::new(), body: None }
     }
 }
 
@@ -90,7 +89,6 @@ struct Call<'a> {
     method: Method,
     path: &'a str,
     query: &'a str,
-    header: Option<(&'static str, String)>,
     line: Option<&'a Line>,
     body: Option<Body>,
     progress_wanted: bool,
@@ -163,14 +161,7 @@ impl Client {
     /// Sends a request to `/v1` and reads its answer.
     pub(crate) async fn ask<T: for<'de> Deserialize<'de>>(&self, ask: Ask) -> Result<T, CallError> {
         let query: Vec<String> = ask.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let call = Call {
-            method: ask.method,
-            path: &ask.path,
-            query: &query.join("&"),
-            header: ask.header,
-            body: ask.body,
-            ..Call::default()
-        };
+        let call = Call { method: ask.method, path: &ask.path, query: &query.join("&"), body: ask.body, ..Call::default() };
         self.json(self.call(call).await.map_err(older)?).await
     }
 
@@ -208,9 +199,6 @@ impl Client {
         url.set_query(Some(call.query).filter(|query| !query.is_empty()));
         let path_and_query = url.query().map_or_else(|| call.path.to_owned(), |query| format!("{}?{query}", call.path));
         let mut request = self.http.request(call.method.clone(), url);
-        if let Some((name, value)) = &call.header {
-            request = request.header(*name, value);
-        }
         let line = call.line.map_or(&b""[..], |line| line.text().as_bytes());
         if call.line.is_some() {
             let value = HeaderValue::from_bytes(line)

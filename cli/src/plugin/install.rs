@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use ocho_core::signature::{hex, sha256};
-use ocho_core::tools::{Activation, ActivationState, SIGNATURE_HEADER};
+use ocho_core::tools::{Activation, ActivationState};
 use ocho_core::{Grants, Interface, ToolName};
 use reqwest::Method;
 
@@ -139,8 +139,8 @@ pub(super) fn send(host: &Host, parcel: Parcel, screen: Screen) -> Result<Activa
         let names: Vec<&str> = parcel.grants.iter().map(Interface::name).collect();
         query.push(("grant", names.join(",")));
     }
-    let header = parcel.signature.map(|bytes| (SIGNATURE_HEADER, STANDARD.encode(bytes)));
+    query.extend(parcel.signature.map(|bytes| ("signature", URL_SAFE_NO_PAD.encode(bytes))));
     let body = Some(Body::of("application/wasm", &parcel.wasm)?);
     let _note = screen.after_a_while("sending, and the host compiles it");
-    host.ask(Ask { query, header, body, ..Ask::new(Method::POST, path(&parcel.tool, "")) })
+    host.ask(Ask { query, body, ..Ask::new(Method::POST, path(&parcel.tool, "")) })
 }

@@ -8,10 +8,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use futures::StreamExt as _;
 use ocho_core::ToolName;
-use ocho_core::tools::{Activation, GrantsChange, LimitsChange, RollbackOrder, SIGNATURE_HEADER, ToolAnswer, ToolList, VERSION};
+use ocho_core::tools::{Activation, GrantsChange, LimitsChange, RollbackOrder, ToolAnswer, ToolList, VERSION};
 use ocho_runtime::Grants;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -48,6 +48,9 @@ pub(super) struct Install {
     force: bool,
     grant: String,
     digest: Option<String>,
+    /// A minisign signature file in base64. In the query, since the signature of a request covers that: a header could be taken
+    /// off on the way, and a host that takes unsigned tools too would not notice.
+    signature: Option<String>,
 }
 
 /// Installs the body as the newest revision of a tool, or says with `plan=true` what that would change.
@@ -63,7 +66,7 @@ pub(super) async fn install(
         (Err(error), _) => return bad_request(&error.to_string()),
         (_, Err(why)) => return bad_request(&why),
     };
-    let signature = match signature(&headers) {
+    let signature = match signature(&how, &headers) {
         Ok(signature) => signature,
         Err(why) => return bad_request(&why),
     };
@@ -157,11 +160,16 @@ fn read_grants(list: &str) -> Result<Grants, String> {
     names.map(|name| name.parse().map_err(|error: ocho_runtime::UnknownInterface| error.to_string())).collect()
 }
 
-/// The text of the signature file that the header holds.
-fn signature(headers: &HeaderMap) -> Result<Option<String>, String> {
-    let Some(value) = headers.get(SIGNATURE_HEADER) else { return Ok(None) };
-    let wrong = || format!("{SIGNATURE_HEADER} is not the base64 of a minisign signature file");
-    let text = STANDARD.decode(value.as_bytes().trim_ascii()).map_err(|_| wrong())?;
+/// The text of the signature file, from base64 in the usual alphabet or that of URLs.
+fn signature(how: &Install, headers: &HeaderMap) -> Result<Option<String>, String> {
+    if headers.contains_key("x-ocho-minisig") {
+        return Err("a signature file comes as `signature=BASE64` in the query, not in a header".to_owned());
+    }
+    let Some(base64) = &how.signature else { return Ok(None) };
+    let wrong = || "`signature` is not the base64 of a minisign signature file".to_owned();
+    // A `+` that somebody did not encode is a blank by now.
+    let base64 = base64.trim_end_matches('=').replace(['-', ' '], "+").replace('_', "/");
+    let text = STANDARD_NO_PAD.decode(base64).map_err(|_| wrong())?;
     String::from_utf8(text).map(Some).map_err(|_| wrong())
 }
 

@@ -1,5 +1,8 @@
 //! Requests to `/v1/tools`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ocho_core::signature::{SignedRequest, Token, hex, sha256};
 use ocho_tests::{TestHost, http};
 use serde_json::{Value, json};
 
@@ -81,4 +84,36 @@ pub(crate) fn revisions(host: &TestHost, tool: &str) -> Vec<(u64, String)> {
     let revisions = shown["revisions"].as_array().expect("a list");
     let line = |one: &Value| (one["number"].as_u64().unwrap(), one["state"].as_str().unwrap().to_owned());
     revisions.iter().map(line).collect()
+}
+
+/// Headers of a signed upload.
+pub(crate) struct Signed {
+    time: String,
+    nonce: String,
+    signature: String,
+}
+
+impl Signed {
+    pub(crate) fn by(token: &str, path_and_query: &str, component: &[u8]) -> Self {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right").as_secs().to_string();
+        // Never the same for two uploads of a test.
+        let nonce = hex(&sha256(&[path_and_query.as_bytes(), component].concat()))[..32].to_owned();
+        let request = SignedRequest {
+            time: &time,
+            nonce: &nonce,
+            method: "POST",
+            path_and_query,
+            shell: b"",
+            variables: Vec::new(),
+            body_sha256: sha256(component),
+        };
+        let signature = Token::new(token).expect("a token is not empty").sign_request(&request);
+        Self { time, nonce, signature }
+    }
+
+    pub(crate) fn send(&self, host: &TestHost, path_and_query: &str, component: Vec<u8>) -> http::Response {
+        let Self { time, nonce, signature } = self;
+        let headers = [("x-ocho-time", time.as_str()), ("x-ocho-nonce", nonce), ("x-signature-256", signature)];
+        http::send("POST", &format!("http://{}{path_and_query}", host.address("portal")), &headers, component)
+    }
 }

@@ -3,12 +3,12 @@
 use std::fs;
 use std::time::Instant;
 
-use ocho_core::signature::{SignedRequest, Token, hex, sha256};
+use ocho_core::signature::{hex, sha256};
+use ocho_tests::TestHost;
 use ocho_tests::programs::{guest, tool};
-use ocho_tests::{TestHost, http};
 use serde_json::{Value, json};
 
-use crate::api::{install, revisions, send, show};
+use crate::api::{Signed, install, revisions, send, show};
 use crate::components::{EXEC, REGISTRY, Say, say};
 
 #[test]
@@ -169,23 +169,10 @@ fn only_who_knows_the_token_installs() {
     let component = say("signed", &[]);
     assert_eq!(install(&host, "x", "", &component).status, 401);
     assert_eq!(send(&host, "GET", "", &Value::Null).status, 401);
-    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().to_string();
-    let nonce = "00112233445566778899aabbccddeeff";
-    let signed = SignedRequest {
-        time: &time,
-        nonce,
-        method: "POST",
-        path_and_query: "/v1/tools/x?grant=pods/exec",
-        shell: b"",
-        variables: Vec::new(),
-        body_sha256: sha256(&component),
-    };
-    let signature = Token::new("s3cret").unwrap().sign_request(&signed);
-    let headers = [("x-ocho-time", time.as_str()), ("x-ocho-nonce", nonce), ("x-signature-256", signature.as_str())];
-    let url = format!("http://{}/v1/tools/x?grant=pods/exec", host.address("portal"));
-    let changed = http::send("POST", &url, &headers, say("forged", &[]));
+    let signed = Signed::by("s3cret", "/v1/tools/x?grant=pods/exec", &component);
+    let changed = signed.send(&host, "/v1/tools/x?grant=pods/exec", say("forged", &[]));
     assert_eq!(changed.status, 401, "{}", changed.body);
-    let done = http::send("POST", &url, &headers, component);
+    let done = signed.send(&host, "/v1/tools/x?grant=pods/exec", component);
     assert_eq!(done.status, 200, "{}", done.body);
     assert_eq!(host.shell("x").success(), "signed");
 }

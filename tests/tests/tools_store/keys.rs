@@ -1,7 +1,7 @@
 //! Keys and signatures as `minisign` makes them. What is written here follows its published formats.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 /// A key of somebody who signs.
@@ -41,9 +41,9 @@ impl Signer {
     }
 }
 
-/// What goes into the header.
-pub(crate) fn header(signature_file: &str) -> String {
-    STANDARD.encode(signature_file)
+/// What goes into the query.
+pub(crate) fn query(signature_file: &str) -> String {
+    format!("signature={}", URL_SAFE_NO_PAD.encode(signature_file))
 }
 
 const IV: [u64; 8] = [
