@@ -1,7 +1,8 @@
 //! The embedded cluster on its own: registry and scheduler, for tests and for trying things out.
 //!
 //! `cluster [cluster] [--data DIR] [--marathon ADDR:PORT] [--zookeeper ADDR:PORT] [--images DIR] [--heavy-events]
-//! [--marathon-credentials USER:PASSWORD] [--docker SOCKET] [--kill-grace-ms N] [--output-bytes N] [--fetch-bytes N] [--fetch-within-ms N]` takes the options of `ochod cluster` and prints one line when it is ready; `cluster task-shim FOLDER` is the parent of a task.
+//! [--marathon-credentials USER:PASSWORD] [--docker SOCKET] [--kill-grace-ms N] [--output-bytes N] [--fetch-bytes N] [--fetch-within-ms N]
+//! [--shim PROGRAM]` takes the options of `ochod cluster` and prints one line when it is ready; `cluster task-shim FOLDER` is the parent of a task.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
             "--output-bytes" => config.output_bytes = text.parse()?,
             "--fetch-bytes" => config.fetch_bytes = text.parse()?,
             "--fetch-within-ms" => config.fetch_within = Duration::from_millis(text.parse()?),
+            "--shim" => config.shim = vec![value.clone()],
             "--kill-grace-ms" => config.kill_grace = Duration::from_millis(text.parse()?),
             _ => bail!("`{name}` is not an option"),
         }

@@ -19,7 +19,7 @@ use super::state::{Ending, State};
 use super::store::Store;
 use super::tasks::memory::{Cgroups, Watched};
 use super::tasks::ports;
-use super::tasks::run::supervise;
+use super::tasks::run::{Begin, supervise};
 
 /// A reader of events that is further behind than this is dropped.
 const EVENTS_BEHIND_MAX: usize = 1024;
@@ -133,7 +133,7 @@ impl Engine {
             }
             (result, changed, out.launches, out.kills)
         };
-        launches.into_iter().for_each(|task| self.watch_over(task));
+        launches.into_iter().for_each(|task| self.watch_over(task, Begin::Launch));
         kills.iter().for_each(|id| self.order(id, Urgency::Graceful));
         (result, changed)
     }
@@ -157,10 +157,10 @@ impl Engine {
     }
 
     /// Starts the supervisor of a task, new or adopted.
-    pub(crate) fn watch_over(self: &Arc<Self>, task: Task) {
+    pub(crate) fn watch_over(self: &Arc<Self>, task: Task, begin: Begin) {
         let (order, orders) = watch::channel(Urgency::None);
         lock(&self.hands).insert(task.id.clone(), Hand { order, watched: None });
-        self.supervisors.spawn(supervise(self.clone(), task, orders));
+        self.supervisors.spawn(supervise(self.clone(), task, begin, orders));
     }
 
     /// Makes a task end, or end faster.

@@ -251,7 +251,7 @@ pub(crate) async fn until_so(what: &str, mut look: impl AsyncFnMut() -> bool) {
     }
 }
 
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its program");
     let profile = test.parent().and_then(Path::parent).expect("`<profile>/deps/<test>`");
     profile.join("examples/cluster")

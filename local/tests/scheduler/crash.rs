@@ -1,6 +1,7 @@
 //! The scheduler is killed and started again.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -136,6 +137,32 @@ async fn nothing_runs_twice() {
     until_so("12 processes", async || count() == 12).await;
     let shims = cluster.processes().iter().filter(|(_, command)| command.contains("task-shim")).count();
     assert_eq!(shims, 12);
+}
+
+#[tokio::test]
+async fn a_shim_that_comes_after_the_restart_starts_nothing() {
+    let home = tempfile::TempDir::with_prefix("scheduler-").expect("a folder");
+    let shim = home.path().join("slow-shim");
+    // The first shim waits for a sign, as on a machine with too much to do; the ones after it do not.
+    let script = format!(
+        "#!/bin/sh\ncd {home}\nif mkdir first; then while [ ! -e go ]; do sleep 0.02; done\n  {program} task-shim \"$1\"; touch late\nelse exec {program} task-shim \"$1\"; fi\n",
+        home = home.path().display(),
+        program = crate::cluster::program().display(),
+    );
+    fs::write(&shim, script).expect("ours");
+    fs::set_permissions(&shim, fs::Permissions::from_mode(0o755)).expect("ours");
+    let mut cluster = Cluster::start_in(home, &["--shim", shim.to_str().expect("UTF-8")]).await;
+    cluster.create(json!({"id": "/late", "cmd": "exec sleep 9005", "backoffSeconds": 0})).await;
+    until_so("the first shim", async || cluster.home().join("first").is_dir()).await;
+
+    cluster.crash();
+    cluster.restart();
+    let task = cluster.wait_running("/late", 1).await.remove(0);
+    fs::write(cluster.home().join("go"), "").expect("ours");
+    until_so("the end of the late shim", async || cluster.home().join("late").exists()).await;
+    let sleeping = cluster.processes().iter().filter(|(_, command)| command.starts_with("sleep 9005")).count();
+    assert_eq!(sleeping, 1);
+    assert_eq!(ids(&cluster.running("/late").await), [text(&task["id"])]);
 }
 
 #[tokio::test]

@@ -2,15 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::run::{end_strays, judge};
+use tokio::time::{Instant, sleep};
+
+use super::run::{Begin, end_strays, judge};
 use super::spec::TaskDir;
 use crate::scheduler::engine::{Engine, Urgency};
 use crate::scheduler::model::task::Task;
+
+/// How long a shim may take to go once it is killed, and how often to look.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Goes on with the tasks of a scheduler that is gone.
 pub(crate) async fn adopt(engine: &Arc<Engine>) {
@@ -19,16 +25,19 @@ pub(crate) async fn adopt(engine: &Arc<Engine>) {
     sweep(engine, &known).await;
     for task in tasks {
         let dir = TaskDir::new(&engine.tasks_folder(), &task.id);
-        if dir.is_held() {
+        // Held until the end is recorded: a shim that was started and did not come yet must not run what is replaced.
+        let lock = dir.try_lock();
+        if let Ok(None) = lock {
             tracing::info!(task = task.id, app = %task.app_id(), "adopted a task that still runs");
             let dying = task.is_dying();
             let id = task.id.clone();
-            engine.watch_over(task);
+            engine.watch_over(task, Begin::Adopt);
             if dying {
                 engine.order(&id, Urgency::Graceful);
             }
         } else {
             let ending = judge(&task, &dir).await;
+            dir.close(&ending.message);
             tracing::info!(task = task.id, app = %task.app_id(), message = ending.message, "a task ended meanwhile");
             engine.task_over(&task.id, ending);
         }
@@ -45,8 +54,9 @@ async fn sweep(engine: &Arc<Engine>, known: &BTreeSet<String>) {
             continue;
         }
         let dir = TaskDir::at(entry.path());
-        if dir.is_held() {
-            end_unknown(&dir, &id).await;
+        match dir.try_lock() {
+            Ok(None) => end_unknown(&dir, &id).await,
+            _ => dir.close("the scheduler does not know the task"),
         }
         let age = entry.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
         ended.push((age, id));
@@ -57,11 +67,15 @@ async fn sweep(engine: &Arc<Engine>, known: &BTreeSet<String>) {
 
 async fn end_unknown(dir: &TaskDir, id: &str) {
     tracing::warn!(task = id, "ending a task that the database does not know");
-    if let Ok(state) = dir.read_state()
-        && state.shim > 0
-        && dir.is_held()
-    {
-        let _ = kill(Pid::from_raw(state.shim), Signal::SIGKILL);
+    let give_up = Instant::now() + GONE_WITHIN;
+    while dir.is_held() && Instant::now() < give_up {
+        // It says who it is a moment after it took the lock.
+        if let Ok(state) = dir.read_state()
+            && state.shim > 0
+        {
+            let _ = kill(Pid::from_raw(state.shim), Signal::SIGKILL);
+        }
+        sleep(LOOK).await;
     }
     end_strays(id.to_owned()).await;
 }

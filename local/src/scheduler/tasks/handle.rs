@@ -24,8 +24,15 @@ impl Shim {
         Self::Own { child: Box::new(child), news: BufReader::new(news) }
     }
 
-    pub(crate) fn adopt(pid: i32) -> Self {
-        Self::Adopted { pid }
+    /// A shim takes the lock of its folder a moment before it says who it is.
+    pub(crate) async fn adopt(dir: &TaskDir) -> Self {
+        loop {
+            let pid = dir.read_state().map_or(0, |state| state.shim);
+            if pid > 0 || !dir.is_held() {
+                return Self::Adopted { pid };
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// 0 when it is not known.

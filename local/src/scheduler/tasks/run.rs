@@ -33,10 +33,21 @@ use crate::scheduler::state::Ending;
 /// How much longer than its grace period a shim may take before it is pushed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Whether a task is to be started. Its folder cannot tell: a shim that is to be adopted may end at any moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    Launch,
+    Adopt,
+}
+
 /// Runs a new task, or goes on with one whose shim lives, until it is over.
-pub(crate) async fn supervise(engine: Arc<Engine>, task: Task, orders: watch::Receiver<Urgency>) {
+pub(crate) async fn supervise(engine: Arc<Engine>, task: Task, begin: Begin, orders: watch::Receiver<Urgency>) {
     let dir = TaskDir::new(&engine.tasks_folder(), &task.id);
-    let ending = match start(&engine, &task, &dir, &orders).await {
+    let shim = match begin {
+        Begin::Launch => start(&engine, &task, &dir, &orders).await,
+        Begin::Adopt => Ok(Shim::adopt(&dir).await),
+    };
+    let ending = match shim {
         Ok(mut shim) => {
             let spec = dir.read_spec();
             let grace = Duration::from_millis(spec.as_ref().map_or(0, |spec| spec.grace_ms));
@@ -60,10 +71,6 @@ fn failed(message: impl Into<String>) -> Ending {
 }
 
 async fn start(engine: &Arc<Engine>, task: &Task, dir: &TaskDir, orders: &watch::Receiver<Urgency>) -> Result<Shim, Ending> {
-    if dir.is_held() {
-        let pid = dir.read_state().map(|state| state.shim).unwrap_or(0);
-        return Ok(Shim::adopt(pid));
-    }
     let _permit = engine.launch_permits.acquire().await.map_err(|_| failed("the scheduler stops"))?;
     if *orders.borrow() != Urgency::None {
         return Err(Ending { state: TaskState::Killed, message: "the task was killed before it started".into() });

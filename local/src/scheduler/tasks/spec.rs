@@ -166,6 +166,19 @@ impl TaskDir {
         Ok(serde_json::from_slice(&text)?)
     }
 
+    /// Records the end of a task that no shim has, unless one recorded it already: a shim that comes late leaves again. Only for
+    /// who has the lock.
+    pub(crate) fn close(&self, message: &str) {
+        let Ok(state) = self.read_state() else { return };
+        if state.ended.is_some() {
+            return;
+        }
+        let ended = Some(Ended { at: Timestamp::now(), how: How::failed(message) });
+        if let Err(error) = self.write_state(&ShimState { ended, ..state }) {
+            tracing::warn!(%error, folder = %self.0.display(), "cannot record the end of a task");
+        }
+    }
+
     /// Takes the lock, for the life of the returned file. `None` when somebody holds it.
     pub(crate) fn try_lock(&self) -> io::Result<Option<File>> {
         let file = private(&self.lock_path())?;

@@ -56,6 +56,9 @@ async fn run(dir: &TaskDir) -> std::io::Result<()> {
     let Some(_lock) = dir.try_lock()? else {
         return Err(std::io::Error::other("another shim holds the lock"));
     };
+    if dir.read_state()?.ended.is_some() {
+        return Err(std::io::Error::other("the task is over already"));
+    }
     let spec = dir.read_spec()?;
     let mut record = Record { dir, state: ShimState { shim: std::process::id().cast_signed(), ..ShimState::default() } };
     record.write();
