@@ -206,7 +206,7 @@ ODD = [
     "/a\u00ff", "/a\ufff5", "/a\U0001f600", "/zookeeper/config", "/e/child",
 ]
 LISTS = [
-    OPEN, OPEN, OPEN, OPEN, OPEN, [], [(31, "auth", "")], [(1, "world", "anyone")], [(31, "world", "someone")],
+    OPEN, OPEN, OPEN, OPEN, OPEN, [], [(31, "auth", "")], [(31, "auth", None)], [(1, "world", "anyone")], [(31, "world", "someone")],
     [(31, "ip", "127.0.0.1")], [(31, "ip", "127.0.0.0/8")], [(31, "ip", "nonsense")], [(31, "digest", "ann:hash")],
     [(31, "digest", "ann")], [(31, "magic", "x")], OPEN + OPEN, [(3, "digest", "ann:hash"), (17, "world", "anyone")],
     [(29, "world", "anyone")],

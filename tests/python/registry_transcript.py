@@ -16,7 +16,7 @@ import time
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException
-from kazoo.security import make_acl, make_digest_acl
+from kazoo.security import CREATOR_ALL_ACL, make_acl, make_digest_acl
 
 from registry_compare import Client as RawClient
 from registry_compare import OPEN, acl, buffer, number, text, vector
@@ -148,6 +148,10 @@ def lists(script, one, two):
     script.section("access lists")
     one.add_auth("digest", "ann:secret")
     script.attempt("create", one.create, "/hers", b"x", acl=[make_digest_acl("ann", "secret", all=True)])
+    # The client sends the empty id of this list as an absent one.
+    script.attempt("create for herself", one.create, "/own", b"x", acl=CREATOR_ALL_ACL)
+    script.attempt("list of her own", one.get_acls, "/own")
+    script.attempt("write to her own", two.set, "/own", b"y")
     script.attempt("get by her", one.get, "/hers")
     script.attempt("get by another", two.get, "/hers")
     script.attempt("list by another", two.get_acls, "/hers")

@@ -75,8 +75,13 @@ impl<'a> Reader<'a> {
 
     /// A text that must be there. Bytes that are no UTF-8 become U+FFFD, as in Java, which no valid path holds.
     pub(super) fn text(&mut self) -> Result<Cow<'a, str>, JuteError> {
-        let length = self.length()?.ok_or(JuteError::Absent)?;
-        Ok(String::from_utf8_lossy(self.take(length)?))
+        self.text_or_absent()?.ok_or(JuteError::Absent)
+    }
+
+    /// A text where absent means something too.
+    pub(super) fn text_or_absent(&mut self) -> Result<Option<Cow<'a, str>>, JuteError> {
+        let Some(length) = self.length()? else { return Ok(None) };
+        Ok(Some(String::from_utf8_lossy(self.take(length)?)))
     }
 
     /// A list; an absent one reads as empty.

@@ -148,7 +148,8 @@ fn look(reader: &mut Reader<'_>) -> Result<Look, JuteError> {
 fn acl(reader: &mut Reader<'_>) -> Result<Acl, JuteError> {
     let perms = reader.int()?;
     let scheme = reader.text()?.into();
-    Ok(Acl { perms, id: Id { scheme, id: reader.text()?.into() } })
+    // Some clients send an empty text as an absent one: `auth` needs no id.
+    Ok(Acl { perms, id: Id { scheme, id: reader.text_or_absent()?.unwrap_or_default().into() } })
 }
 
 fn auth(reader: &mut Reader<'_>) -> Result<Request, JuteError> {
