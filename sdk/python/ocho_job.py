@@ -84,7 +84,7 @@ def check(holds, why):
 
 async def proxy(line):
     """Runs one command of the proxy, as one would type it, and gives its JSON. Files of the bundle that it names go along."""
-    out = await _run(line, shlex.split(line) + ["-j"])
+    out = await _run(line, _words(line) + ["-j"])
     value = _json_of(out)
     if value is None:
         raise JobError(f"`{line}` printed no JSON: {out.strip()[:500]}")
@@ -93,7 +93,14 @@ async def proxy(line):
 
 async def proxy_text(line):
     """Runs one command of the proxy and gives what it printed."""
-    return await _run(line, shlex.split(line))
+    return await _run(line, _words(line))
+
+
+def _words(line):
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise JobError(f"`{line}`: {error}") from None
 
 
 async def _run(line, argv):
@@ -181,8 +188,11 @@ SCHEMES = {"http": "Http", "https": "Https"}
 METHODS = {"GET": "Get", "POST": "Post", "PUT": "Put", "DELETE": "Delete"}
 
 
-async def http(url, method="GET", body=b"", headers=None):
-    """Sends a request, to pods of the cluster or to hosts that the operator allowed. A redirect is an answer like any other."""
+async def http(url, method="GET", body=b"", headers=None, timeout=30):
+    """Sends a request, to pods of the cluster or to hosts that the operator allowed. A redirect is an answer like any other.
+
+    Connecting may take `timeout` seconds, and then the answer's first byte as long.
+    """
     parts = urlsplit(url)
     check(parts.scheme in SCHEMES and parts.netloc, f"`{url}`: the URL must begin with http:// or https:// and a host")
     fields = [(name, value.encode()) for name, value in (headers or {}).items()]
@@ -190,7 +200,10 @@ async def http(url, method="GET", body=b"", headers=None):
     if body:
         fields.append(("content-length", str(len(body)).encode()))
     try:
-        request, _ = types.Request.new(types.Fields.from_list(fields), contents, trailers_future(lambda: Ok(None))[1], None)
+        options = types.RequestOptions()
+        options.set_connect_timeout(int(timeout * 1e9))
+        options.set_first_byte_timeout(int(timeout * 1e9))
+        request, _ = types.Request.new(types.Fields.from_list(fields), contents, trailers_future(lambda: Ok(None))[1], options)
         known = METHODS.get(method)
         request.set_method(getattr(types, f"Method_{known}")() if known else types.Method_Other(method))
         request.set_scheme(getattr(types, f"Scheme_{SCHEMES[parts.scheme]}")())

@@ -413,38 +413,47 @@ class pods:
     @staticmethod
     async def info(ids, timeout=INFO_TIMEOUT):
         """Asks for each pod's state, process, ports, status and metrics, secrets masked."""
-        return _answers("info", ids, timeout, await _observe.info(_wire(ids), _millis(timeout)))
+        return await _ask("info", _observe.info, ids, timeout)
 
     @staticmethod
     async def info_with_secrets(ids, timeout=INFO_TIMEOUT):
         """As `info`, unmasked."""
-        return _answers("info", ids, timeout, await _secrets.info(_wire(ids), _millis(timeout)))
+        return await _ask("info", _secrets.info, ids, timeout)
 
     @staticmethod
     async def log(ids, timeout=INFO_TIMEOUT):
         """Asks for each pod's own log, a list of lines."""
-        return _answers("log", ids, timeout, await _observe.log(_wire(ids), _millis(timeout)))
+        return await _ask("log", _observe.log, ids, timeout)
 
     @staticmethod
     async def on(ids, timeout=60.0):
         """Starts the sub-processes of pods."""
-        return _answers("control/on", ids, timeout, await _control.on(_wire(ids), _millis(timeout)))
+        return await _ask("control/on", _control.on, ids, timeout)
 
     @staticmethod
     async def off(ids, timeout=60.0):
         """Stops the sub-processes of pods, gracefully."""
-        return _answers("control/off", ids, timeout, await _control.off(_wire(ids), _millis(timeout)))
+        return await _ask("control/off", _control.off, ids, timeout)
 
     @staticmethod
     async def kill(ids, timeout=60.0):
         """Ends pods for good: they answer 200 while they end and 410 once they are gone."""
-        return _answers("control/kill", ids, timeout, await _control.kill(_wire(ids), _millis(timeout)))
+        return await _ask("control/kill", _control.kill, ids, timeout)
+
+    @staticmethod
+    async def signal(ids, payload, timeout=60.0):
+        """Hands a value to the models of pods."""
+        return await _ask("control/signal", _control.signal, ids, timeout, _json.dumps(payload))
+
+    @staticmethod
+    async def reregister(ids, timeout=60.0):
+        """Makes pods connect and register anew; their sub-processes go on."""
+        return await _ask("reset", _control.reregister, ids, timeout)
 
     @staticmethod
     async def exec(ids, command_line, files=(), timeout=60.0):
         """Runs a tool of the pods, with copies of `files` of the working folder."""
-        asked = await _exec.run(_wire(ids), command_line, list(files), _millis(timeout))
-        return _answers("exec", ids, timeout, asked)
+        return await _ask("exec", _exec.run, ids, timeout, command_line, list(files))
 
 
 class Survey:
@@ -466,8 +475,15 @@ class Survey:
         return 100 * kept // len(self.answers) if self.answers else 0
 
 
-def _wire(ids):
-    return [_pods_types.PodId(id.cluster, id.seq) for id in ids] if _pods_types else []
+async def _ask(verb, call, ids, timeout, *more):
+    """Asks pods all at once; gives an answer for each, in their order."""
+    ids = list(ids)
+    wire = [_pods_types.PodId(id.cluster, id.seq) for id in ids]
+    answers = await call(wire, *more, _millis(timeout))
+    read = [_answer(id, answer.outcome, timeout) for id, answer in zip(ids, answers)]
+    for answer, wire in zip(read, answers):
+        debug(f"-> {verb} {answer.pod} ({answer}, {wire.elapsed_ms} ms)")
+    return read
 
 
 def _millis(seconds):
@@ -491,13 +507,6 @@ def _registry_error(error):
 def _message(error):
     value = getattr(error, "value", None)
     return getattr(value, "message", None) or (value if isinstance(value, str) else str(error))
-
-
-def _answers(verb, ids, timeout, answers):
-    read = [_answer(id, answer.outcome, timeout) for id, answer in zip(ids, answers)]
-    for answer, wire in zip(read, answers):
-        debug(f"-> {verb} {answer.pod} ({answer}, {wire.elapsed_ms} ms)")
-    return read
 
 
 def _answer(pod, outcome, timeout):
@@ -528,13 +537,14 @@ class marathon:
 
     @staticmethod
     async def apps(query=()):
-        """Lists the apps, as `GET /v2/apps` does. `query` holds pairs, not yet encoded."""
-        return await _asked(_inspect.apps(list(query)))
+        """Lists the apps, without their tasks. `query` holds pairs for `GET /v2/apps` (`label`, `id`, ...), not yet encoded."""
+        return (await _asked(_inspect.apps(list(query))))["apps"]
 
     @staticmethod
     async def app(id):
-        """Gives one app."""
-        return await _asked(_inspect.app(id))
+        """Gives one app, with its tasks."""
+        found = await _asked(_inspect.app(id))
+        return found.get("app", found) if isinstance(found, dict) else found
 
     @staticmethod
     async def versions(id):
@@ -549,7 +559,7 @@ class marathon:
     @staticmethod
     async def tasks(id=None):
         """Lists the tasks of one app, or of all."""
-        return await _asked(_inspect.tasks(id))
+        return (await _asked(_inspect.tasks(id)))["tasks"]
 
     @staticmethod
     async def deployments():
@@ -559,7 +569,7 @@ class marathon:
     @staticmethod
     async def queue():
         """Lists what waits to be launched, and why."""
-        return await _asked(_inspect.queue())
+        return (await _asked(_inspect.queue()))["queue"]
 
     @staticmethod
     async def create(definition):
@@ -657,7 +667,7 @@ def _proxy_error(error):
 
 async def pause(seconds):
     """Waits; other parts of the tool go on."""
-    await _clock.wait_for(int(seconds * 1e9))
+    await _clock.wait_for(max(0, int(seconds * 1e9)))
 
 
 def now():

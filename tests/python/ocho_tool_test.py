@@ -74,7 +74,7 @@ def pretend_to_be_a_component():
     sys.modules["wit_world.imports"] = types.ModuleType("wit_world.imports")
     module("registry", ["find"])
     module("observe", ["info", "log"])
-    module("inspect", ["app"])
+    module("inspect", ["app", "tasks"])
     module("shell", ["run"])
     module("ocho_pods_types", []).PodId = lambda cluster, seq: record(cluster=cluster, seq=seq)
     module("environment", []).get_arguments = lambda: ["it", "-j", "a.b"]
@@ -150,6 +150,11 @@ class Pods(unittest.TestCase):
             ],
         )
 
+    def test_pods_may_come_one_by_one(self):
+        HOST.gives["observe.info"] = [replied(200, "{}"), replied(200, "{}")]
+        answers = run(pods.info(PodId("a.b", seq) for seq in range(2)))
+        self.assertEqual([answer.pod.seq for answer in answers], [0, 1])
+
     def test_a_call_that_is_not_imported_says_which_line_is_missing(self):
         with self.assertRaisesRegex(Failure, r"add `import ocho:pods/control@0.1.0;` to wit/plugin.wit"):
             run(pods.kill([PodId("a.b", 1)]))
@@ -158,7 +163,9 @@ class Pods(unittest.TestCase):
 class Others(unittest.TestCase):
     def test_marathon(self):
         HOST.gives["inspect.app"] = '{"app": {"id": "/a"}}'
-        self.assertEqual(run(marathon.app("a")), {"app": {"id": "/a"}})
+        self.assertEqual(run(marathon.app("a")), {"id": "/a"})
+        HOST.gives["inspect.tasks"] = '{"tasks": [{"id": "t"}]}'
+        self.assertEqual(run(marathon.tasks("a")), [{"id": "t"}])
         refusal = record(status=422, message="bad", body="{}")
         for error, text, status in [
             (case("Error_NotFound", "no app"), r"\(HTTP 404\): no app", 404),
