@@ -73,7 +73,7 @@ impl Agent {
         let listener = listen(place, identity.listen_port).await?;
         let dependencies: Vec<String> = pod.model.depends_on.iter().map(|one| one.as_str().to_owned()).collect();
         let face = Arc::new(Face::new(dependencies.clone()));
-        let (registrations, registered) = watch::channel(-1);
+        let (registrations, registered) = watch::channel(None);
         let variables = for_sub_process(variables, &identity, &dependencies);
         let (lifecycle, orders) = Lifecycle::new(
             pod.hooks,

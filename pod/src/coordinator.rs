@@ -27,8 +27,8 @@ pub(crate) struct Coordinator {
     pub(crate) leader: Leader,
     /// Requests to start anew with a fresh session.
     pub(crate) resets: mpsc::Receiver<()>,
-    /// Told in which transaction the pod registered.
-    pub(crate) registrations: watch::Sender<i64>,
+    /// Told where the pod is registered.
+    pub(crate) registrations: watch::Sender<Option<Registered>>,
 }
 
 /// Why a session is not used any more.
@@ -81,11 +81,11 @@ impl Coordinator {
 async fn take_part(
     membership: &mut Membership,
     leader: &Leader,
-    registrations: &watch::Sender<i64>,
+    registrations: &watch::Sender<Option<Registered>>,
     client: &Client,
 ) -> Result<Infallible, Error> {
     let registered = membership.register(client).await?;
-    registrations.send_replace(registered.zxid);
+    registrations.send_replace(Some(registered.clone()));
     if !leader.face.is_dead() {
         tokio::select! {
             end = stand(leader, client) => return end,

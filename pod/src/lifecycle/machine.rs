@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use ocho_core::PodSeq;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
@@ -23,9 +24,13 @@ use crate::lifecycle::orders::{Order, Orders, Reply};
 use crate::lifecycle::process::{Ending, Exit, Process};
 use crate::lifecycle::supervision::{Supervision, Verdict};
 use crate::log::Log;
+use crate::registry::membership::Registered;
+
+/// A leader may see this pod's node a moment before the pod knows its own number.
+const NUMBER_LIMIT: Duration = Duration::from_secs(2);
 
 /// The pod's life, to be run as a task.
-pub struct Lifecycle {
+pub(crate) struct Lifecycle {
     hooks: Box<dyn Hooks>,
     settings: LifecycleSettings,
     /// What the sub-process gets before the overrides.
@@ -35,8 +40,8 @@ pub struct Lifecycle {
     face: Arc<Face>,
     log: Log,
     orders: mpsc::Receiver<Order>,
-    /// Transactions in which this pod registered.
-    registrations: watch::Receiver<i64>,
+    /// Where this pod is registered, from the first time on.
+    registrations: watch::Receiver<Option<Registered>>,
     fence: Fence,
     process: Option<Process>,
     supervision: Supervision,
@@ -60,7 +65,7 @@ enum Event {
     Stop,
     Ended(Exit),
     Ordered(Order),
-    Registered(i64),
+    Registered,
     RestartDue,
     CheckDue,
 }
@@ -73,15 +78,14 @@ enum Next {
 
 impl Lifecycle {
     /// A pod that has run nothing yet, and the way to give it orders.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         hooks: Box<dyn Hooks>,
         settings: LifecycleSettings,
         variables: Variables,
         start: bool,
         face: Arc<Face>,
         log: Log,
-        registrations: watch::Receiver<i64>,
+        registrations: watch::Receiver<Option<Registered>>,
     ) -> (Self, Orders) {
         let (handle, orders) = Orders::channel();
         let supervision = Supervision::new(&settings, Instant::now());
@@ -107,7 +111,7 @@ impl Lifecycle {
     }
 
     /// Lives until the pod dies or is stopped. Either way the process is gone afterwards, and orders are answered with 410.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         loop {
             let next = match self.event(&stop).await {
                 Event::Stop => {
@@ -117,8 +121,8 @@ impl Lifecycle {
                 }
                 Event::Ended(exit) => self.process_ended(exit).await,
                 Event::Ordered(order) => self.obey(order).await,
-                Event::Registered(zxid) => {
-                    self.fence.registered(zxid);
+                Event::Registered => {
+                    self.note_registration();
                     Next::GoOn
                 }
                 Event::RestartDue => {
@@ -145,10 +149,17 @@ impl Lifecycle {
             biased;
             () = stop.cancelled() => Event::Stop,
             exit = ended(&mut self.process) => Event::Ended(exit),
-            Ok(()) = self.registrations.changed() => Event::Registered(*self.registrations.borrow_and_update()),
+            Ok(()) = self.registrations.changed() => Event::Registered,
             Some(order) = self.orders.recv() => Event::Ordered(order),
             () = until(self.restart_at) => Event::RestartDue,
             () = until(running.then_some(next_check)) => Event::CheckDue,
+        }
+    }
+
+    fn note_registration(&mut self) {
+        let zxid = self.registrations.borrow_and_update().as_ref().map(|registered| registered.zxid);
+        if let Some(zxid) = zxid {
+            self.fence.registered(zxid);
         }
     }
 
@@ -187,7 +198,7 @@ impl Lifecycle {
     }
 
     async fn can_configure(&mut self, body: &Value) -> Reply {
-        let cluster = match self.cluster(body) {
+        let cluster = match self.cluster(body).await {
             Ok(cluster) => cluster,
             Err(_) => return Reply::code(Reply::REFUSED),
         };
@@ -199,7 +210,7 @@ impl Lifecycle {
         if is_empty(body) {
             return self.on_again().await;
         }
-        let cluster = match self.cluster(body) {
+        let cluster = match self.cluster(body).await {
             Ok(cluster) => cluster,
             Err(code) => return Reply::code(code),
         };
@@ -246,7 +257,7 @@ impl Lifecycle {
         // A leader that stops its pods before it configures them says who they are; a person says nothing.
         if is_empty(body) {
             self.wished_off = true;
-        } else if let Err(code) = self.cluster(body) {
+        } else if let Err(code) = self.cluster(body).await {
             return Reply::code(code);
         }
         self.restart_at = None;
@@ -256,7 +267,7 @@ impl Lifecycle {
     }
 
     async fn configured(&mut self, body: &Value) -> Reply {
-        let cluster = match self.cluster(body) {
+        let cluster = match self.cluster(body).await {
             Ok(cluster) => cluster,
             Err(_) => return Reply::code(Reply::FAILED),
         };
@@ -282,8 +293,8 @@ impl Lifecycle {
         Reply::code(Reply::DONE)
     }
 
-    /// Reads the picture that a leader sent, unless it is a leader of yesterday.
-    fn cluster(&mut self, body: &Value) -> Result<Cluster, u16> {
+    /// Reads the picture that a leader sent, unless it is a leader of yesterday or one who saw this pod's node before its number was right.
+    async fn cluster(&mut self, body: &Value) -> Result<Cluster, u16> {
         let cluster = Cluster::read(body).map_err(|error| {
             warn!(%error, "refused a request that makes no sense");
             Reply::MALFORMED
@@ -292,7 +303,19 @@ impl Lifecycle {
             warn!(generation = ?cluster.generation, "refused a leader that is not the leader any more");
             return Err(Reply::REFUSED);
         }
+        let own = self.number().await;
+        if own != Some(cluster.seq) {
+            warn!(own = ?own, said = cluster.seq.0, "refused a request that gives this pod another number");
+            return Err(Reply::REFUSED);
+        }
         Ok(cluster)
+    }
+
+    /// This pod's number. A pod that has none yet gets it within moments, or has no registry.
+    async fn number(&mut self) -> Option<PodSeq> {
+        let _ = timeout(NUMBER_LIMIT, self.registrations.wait_for(Option::is_some)).await;
+        self.note_registration();
+        self.registrations.borrow().as_ref().map(|registered| registered.seq)
     }
 
     // The process.
@@ -469,14 +492,15 @@ impl Lifecycle {
     }
 }
 
-/// Nothing at all, or an object, list or text with nothing in it.
+/// Whether the original takes it for nothing: no body, `false`, zero, or an object, list or text with nothing in it.
 fn is_empty(body: &Value) -> bool {
     match body {
         Value::Null => true,
         Value::Object(members) => members.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::String(text) => text.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
+        Value::Bool(so) => !so,
+        Value::Number(number) => number.as_f64() == Some(0.0),
     }
 }
 

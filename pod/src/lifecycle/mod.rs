@@ -7,7 +7,7 @@ mod supervision;
 
 use std::time::Duration;
 
-pub use machine::Lifecycle;
+pub(crate) use machine::Lifecycle;
 pub use orders::{Orders, Reply};
 
 /// How the sub-process is looked after.

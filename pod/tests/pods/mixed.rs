@@ -4,7 +4,7 @@ use ocho_tests::wait::until_so;
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Pod, SOON};
-use crate::original::Original;
+use crate::original::{Original, ask};
 
 const OURS: &str = "[process]\ncommand = \"sleep 1000\"\n[cluster]\ndamper = \"500ms\"\n";
 
@@ -62,6 +62,31 @@ fn an_original_leader_configures_ours_and_ours_follow_it_into_the_lead() {
     assert_eq!(ours.iter().map(Pod::starts).collect::<Vec<_>>(), [3, 3], "the change of the lead started nothing");
     assert_eq!(ours.iter().map(Pod::configurations).sum::<usize>(), 1);
     assert_eq!(lab.node("web", "hash").unwrap().len(), 47);
+}
+
+/// A leader that reads a pod's node while the number in it is still the expected one would give the pod a number that is another's.
+#[test]
+fn a_pod_refuses_a_number_that_is_not_its_own() {
+    let Some(lab) = Lab::open("a_pod_refuses_a_number_that_is_not_its_own") else { return };
+    let original = Original::start(&lab, "web", 1);
+    original.queue();
+    let pod = lab.described("web", OURS);
+    until_so("two registrations", SOON, || original.local().len() == 2);
+    let pods = original.local();
+    let (key, registration) = pods.iter().find(|(key, _)| **key != original.key).unwrap();
+    let asked = |task: &str, seq: u64| {
+        let mut pods = pods.clone();
+        pods[key]["seq"] = json!(seq);
+        ask(registration, task, &json!({"dependencies": {}, "pods": pods, "key": key}))
+    };
+    for (task, code) in [("check", 406), ("on", 406), ("off", 406), ("ok", 500)] {
+        assert_eq!(asked(task, 7), code, "{task}");
+    }
+    assert_eq!((pod.info()["process"].as_str(), pod.starts()), (Some("stopped"), 0));
+    for task in ["check", "on", "ok"] {
+        assert_eq!(asked(task, 1), 200, "{task}");
+    }
+    assert_eq!(pod.info()["process"], "running");
 }
 
 #[test]

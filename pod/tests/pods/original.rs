@@ -160,7 +160,7 @@ fn dumps(value: &Value) -> Vec<u8> {
 }
 
 /// `requests.post` without headers of its own: no content type.
-fn ask(pod: &Value, task: &str, body: &Value) -> u16 {
+pub(crate) fn ask(pod: &Value, task: &str, body: &Value) -> u16 {
     // As the original does: the leader's control port, and an integer.
     let port = pod["ports"]["8080"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port is an integer");
     let mut stream = TcpStream::connect((pod["ip"].as_str().expect("`ip` is a text"), port)).expect("the pod listens");

@@ -201,7 +201,8 @@ fn v04_to_v11_bodies() {
     check(&pod.send("/control/signal", Some("multipart/form-data; boundary=x"), r#"{"a":1}"#), 200, "{}");
     check(&pod.send("/control/signal", Some("text/plain"), "[1,2]"), 200, "[1, 2]");
     check(&pod.send("/control/signal", None, "[1,2]"), 200, "[1, 2]");
-    for body in ["[]", "garbage", "\"\"", "{", "\u{0}"] {
+    check(&pod.send("/control/signal", None, "7"), 200, "7");
+    for body in ["[]", "garbage", "\"\"", "{", "\u{0}", "0", "0.0", "false", "null"] {
         check(&pod.send("/control/signal", Some("text/plain"), body), 200, "{}");
     }
     check(&pod.send("/control/signal", None, "\"boom\""), 500, "{}");
