@@ -123,7 +123,7 @@ fn new_container(app: &Value, version: &str) -> Result<Option<Value>, Failure> {
 
 /// Ends the old pods gracefully, then their tasks, whose ports and memory the new ones may need.
 async fn end(clusters: &str, pods: Vec<Pod>, deadline: Deadline) -> (Vec<PodSeq>, Option<Failure>) {
-    let mut ended = control::end(pods, deadline).await;
+    let mut ended = control::end(clusters, pods, deadline).await;
     let why = ended.why(clusters);
     // Marathon ends them in the course of its deployment anyway; this is only sooner.
     if let Err(error) = marathon::replace_tasks(&ended.tasks()).await {

@@ -1,4 +1,4 @@
-use ocho_sdk::pretend::{Cluster, End, Pod};
+use ocho_sdk::pretend::{Cluster, End, Pod, Says};
 
 use super::*;
 
@@ -40,6 +40,23 @@ fn q19_the_same_tag_restarts() {
     let end = bump(web("foo:latest"), "test.web");
     assert_eq!(end.out, "100% success (3 pods)\n");
     assert_eq!(end.requests[1], "POST /v2/apps/app.test.web/restart");
+}
+
+#[test]
+fn what_it_waits_for_is_told() {
+    let slow = |seq| {
+        let after = |seconds| Says::After(Duration::from_secs(seconds), Box::new(Says::Http(200, json!({}))));
+        Pod::new("test.web", seq).says("control/kill", [after(if seq == 4 { 1 } else { 4 }), Says::Http(410, json!({}))])
+    };
+    let cluster = Cluster::new()
+        .app("app.test.web", app("foo:1"))
+        .pods((4..7).map(slow))
+        .boots(Duration::from_secs(6), |cluster, seq| Some(Pod::new(cluster, seq)));
+    let end = bump(cluster, "test.web -v 2");
+    assert_eq!(end.out, "100% success (3 pods)\n");
+    assert_eq!(end.err, "test.web : 0/3 pods have ended\ntest.web : 1/3 pods have ended\ntest.web : 0/3 pods are up\n");
+    let quick = bump(web("foo:1"), "test.web -v 2").err;
+    assert_eq!(quick, "test.web : 0/3 pods are up\n", "what ends at once is not worth a word");
 }
 
 #[test]

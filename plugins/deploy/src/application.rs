@@ -124,67 +124,27 @@ mod tests {
         build(definition::read(text).unwrap(), request, "2026-11-20-19-12-59")
     }
 
+    /// The tests against the built programs read the same three files.
     #[test]
     fn the_whole_example() {
-        let text = r#"
-cluster: redis
-image: paugamo/redis:1.2
-ports: [6379, "5000 *", "9000 9001", "8125 udp", "8126 * UDP", "8127 18127 tcp"]
-settings: {a: 1, b: {c: [1, 2], d: "x"}}
-verbatim:
-  cpus: 0.5
-  mem: 256
-  instances: 77
-  env: {FOO: bar, ochopod_debug: "zzz"}
-  container:
-    volumes: [{containerPath: /data, hostPath: /data, mode: RW}]
-"#;
-        let over = json!({"a": 2, "b": {"c": [3], "e": "hey"}});
+        let over = include_str!("../../../tests/fixtures/deploy/over.yml");
+        let over = crate::yaml::read(over).unwrap().unwrap().to_json();
         let request = Request {
             namespace: "test".to_owned(),
             release: Some("3.0".to_owned()),
             pods: 2,
-            overrides: Map::from_iter([("test.redis".to_owned(), over)]),
+            overrides: over.as_object().unwrap().clone(),
             ..request()
         };
-        let application = built(text, &request).unwrap();
-        let port = |container, host: Option<u16>, protocol| match host {
-            Some(host) => json!({"containerPort": container, "hostPort": host, "protocol": protocol}),
-            None => json!({"containerPort": container, "protocol": protocol}),
-        };
-        let expected = json!({
-            "id": "ochopod.test.redis-2026-11-20-19-12-59",
-            "instances": 2,
-            "cpus": 0.5,
-            "mem": 256,
-            "env": {
-                "FOO": "bar",
-                "ochopod_cluster": "redis",
-                "ochopod_debug": "false",
-                "ochopod_namespace": "test",
-                "ochopod_start": "true",
-                "pod": "{\"a\": 2, \"b\": {\"c\": [1, 2, 3], \"d\": \"x\", \"e\": \"hey\"}}",
-            },
-            "container": {
-                "type": "DOCKER",
-                "docker": {
-                    "forcePullImage": true,
-                    "image": "paugamo/redis:3.0",
-                    "network": "BRIDGE",
-                    "portMappings": [
-                        port(8080, None, "tcp"), port(6379, None, "tcp"), port(5000, Some(5000), "tcp"), port(9000, Some(9001), "tcp"),
-                        port(8125, None, "udp"), port(8126, Some(8126), "udp"), port(8127, Some(18127), "tcp"),
-                    ],
-                },
-                "volumes": [
-                    {"containerPath": "/data", "hostPath": "/data", "mode": "RW"},
-                    {"containerPath": "/etc/mesos", "hostPath": "/etc/mesos", "mode": "RO"},
-                    {"containerPath": "/opt/mesosphere", "hostPath": "/opt/mesosphere", "mode": "RO"},
-                ],
-            },
-        });
-        assert_eq!(application.app, expected);
+        let mut application = built(include_str!("../../../tests/fixtures/deploy/redis.yml"), &request).unwrap();
         assert_eq!(application.cluster.as_str(), "test.redis");
+        assert_eq!(application.app["env"]["pod"], r#"{"a": 2, "b": {"c": [1, 2, 3], "d": "x", "e": "hey"}}"#);
+
+        let mut expected: Value =
+            ocho_sdk::serde_json::from_str(include_str!("../../../tests/fixtures/deploy/redis.json")).unwrap();
+        expected["id"] = json!("ochopod.test.redis-2026-11-20-19-12-59");
+        application.app["env"]["pod"] = expected["env"]["pod"].clone();
+        assert_eq!(application.app, expected);
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn q21_the_reason_is_told_for_each_file() {
     let expected = [
         "33% success (+1 pods)",
         "bad.yml : failed to deploy -> invalid deploy.yml (line 2, column 1): while parsing a node, did not find expected node content",
-        "none.yml : failed to deploy -> cannot read `none.yml`: entity not found",
+        "none.yml : failed to deploy -> cannot read `none.yml`: no file of this name came with the command",
         "",
     ];
     assert_eq!(end.out, expected.join("\n"));
@@ -160,7 +160,10 @@ fn a_dry_run_shows_the_app_and_submits_nothing() {
     let end = deploy(cluster(), "redis.yml none.yml --dry-run -j");
     assert!(end.out.starts_with(r#"{"redis.yml": {"ok": true, "app": {"id": "ochopod.marathon.redis-"#), "{}", end.out);
     assert!(
-        !end.is_ok && end.out.contains(r#""none.yml": {"ok": false, "why": "cannot read `none.yml`: entity not found"}"#),
+        !end.is_ok
+            && end.out.contains(
+                r#""none.yml": {"ok": false, "why": "cannot read `none.yml`: no file of this name came with the command"}"#
+            ),
         "{}",
         end.out
     );

@@ -108,8 +108,10 @@ pub(crate) fn read(text: &str) -> Result<Option<Node>, YamlError> {
         let (event, span) = reader.next()?;
         match event {
             Event::StreamEnd => return Ok(document.filter(|node: &Node| !node.is_null())),
+            Event::DocumentStart(_) if document.is_some() => {
+                return Err(reader.wrong(span, "there is a second document; one is enough"));
+            }
             Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
-            _ if document.is_some() => return Err(reader.wrong(span, "there is a second document; one is enough")),
             event => document = Some(reader.node(event, span, 0)?),
         }
     }
@@ -300,7 +302,8 @@ mod tests {
 
     #[test]
     fn mistakes_have_a_place() {
-        check_error("a: 1\n--- \nb: 2\n", "(line 3, column 1)", "there is a second document; one is enough");
+        check_error("a: 1\n--- \nb: 2\n", "(line 2, column 1)", "there is a second document; one is enough");
+        check_error("a: 1\n...\n---\n", "(line 3, column 1)", "there is a second document; one is enough");
         check_error(
             "a: !!python/object/apply:os.system ['id']\n",
             "(line 1, column 4)",

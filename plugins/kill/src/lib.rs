@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ocho_sdk::items::{self, Item, Wording};
+use ocho_sdk::items::{Item, Wording};
 use ocho_sdk::pods::Pod;
 use ocho_sdk::{Deadline, Failure, Found, PodSeq, Report, Selection, Usage, control, marathon};
 
@@ -12,12 +12,8 @@ const WORDING: Wording = Wording { verb: "kill", member: "down", summary: |pods|
 /// What `kill` accepts.
 #[must_use]
 pub fn usage() -> Usage {
-    Usage::new("kill", "End pods gracefully and for good. An application that loses its last pod is deleted from Marathon.")
-        .one_or_more("clusters", "cluster patterns such as *web")
-        .indices(&["-i"])
-        .json(&["-j"])
-        .timeout()
-        .force()
+    let about = "End pods gracefully and for good. An application that loses its last pod is deleted from Marathon.";
+    control::arguments(Usage::new("kill", about), &["-i"])
 }
 
 /// Ends the pods of every pattern, all patterns at once.
@@ -25,10 +21,7 @@ pub fn usage() -> Usage {
 /// # Errors
 /// Where neither `-i` nor `--force` says that this is meant.
 pub async fn run(args: Found) -> Result<Report, Failure> {
-    control::require_force(&args)?;
-    let (selection, timeout) = (args.selection(), args.timeout());
-    let kill = async |clusters: &str| kill(clusters, &selection, timeout).await;
-    Ok(items::each(args.distinct("clusters"), args.json(), WORDING, kill).await)
+    control::each(&args, WORDING, kill).await
 }
 
 async fn kill(clusters: &str, selection: &Selection, timeout: Duration) -> Item<Vec<PodSeq>> {
@@ -36,7 +29,7 @@ async fn kill(clusters: &str, selection: &Selection, timeout: Duration) -> Item<
         Ok(pods) => pods,
         Err(why) => return Item { why: Some(why), ..Item::default() },
     };
-    let mut ended = control::end(pods, Deadline::after(timeout)).await;
+    let mut ended = control::end(clusters, pods, Deadline::after(timeout)).await;
     let removed = remove_tasks(&ended.gone).await;
     let why = ended.why(clusters).or(removed.err());
     Item { done: ended.seqs(), silent: control::silent(&ended.left), why }

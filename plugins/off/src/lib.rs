@@ -1,19 +1,15 @@
 //! `off`: stops the sub-processes of pods; the pods stay.
 
-use ocho_sdk::items::{self, Wording};
-use ocho_sdk::{Failure, Found, Report, Usage, control, pods, switch};
+use ocho_sdk::items::Wording;
+use ocho_sdk::{Failure, Found, Report, Selection, Usage, control, pods, switch};
 
 const WORDING: Wording = Wording { verb: "switch off", member: "off", summary: |pods| format!("{pods} pods off") };
 
 /// What `off` accepts.
 #[must_use]
 pub fn usage() -> Usage {
-    Usage::new("off", "Stop the sub-processes of pods. The pods themselves stay and can be switched on again.")
-        .one_or_more("clusters", "cluster patterns such as *web")
-        .indices(&["-i", "--indices"])
-        .json(&["-j"])
-        .timeout()
-        .force()
+    let usage = Usage::new("off", "Stop the sub-processes of pods. The pods themselves stay and can be switched on again.");
+    control::arguments(usage, &["-i", "--indices"])
 }
 
 /// Switches the pods of every pattern off, all patterns at once.
@@ -21,13 +17,11 @@ pub fn usage() -> Usage {
 /// # Errors
 /// Where neither `-i` nor `--force` says that this is meant.
 pub async fn run(args: Found) -> Result<Report, Failure> {
-    control::require_force(&args)?;
-    let (selection, timeout) = (args.selection(), args.timeout());
-    let switch = async |clusters: &str| {
-        let answers = switch::ask(clusters, &selection, async |pods| pods::off(&pods, timeout).await).await;
+    let off = async |clusters: &str, selection: &Selection, timeout| {
+        let answers = switch::ask(clusters, selection, async |pods| pods::off(&pods, timeout).await).await;
         switch::item(answers, "1 or more pod failed to stop")
     };
-    Ok(items::each(args.distinct("clusters"), args.json(), WORDING, switch).await)
+    control::each(&args, WORDING, off).await
 }
 
 ocho_sdk::tool!(super::usage, super::run);

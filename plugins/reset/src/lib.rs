@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ocho_sdk::items::{self, Item, Wording};
+use ocho_sdk::items::{Item, Wording};
 use ocho_sdk::switch::Switched;
 use ocho_sdk::{Failure, Found, PodSeq, Report, Selection, Usage, control, pods, switch};
 
@@ -11,12 +11,7 @@ const WORDING: Wording = Wording { verb: "reset", member: "reset", summary: |pod
 /// What `reset` accepts.
 #[must_use]
 pub fn usage() -> Usage {
-    Usage::new("reset", "Stop the sub-processes of pods and start them again.")
-        .one_or_more("clusters", "cluster patterns such as *web")
-        .indices(&["-i", "--indices"])
-        .json(&["-j"])
-        .timeout()
-        .force()
+    control::arguments(Usage::new("reset", "Stop the sub-processes of pods and start them again."), &["-i", "--indices"])
 }
 
 /// Resets the pods of every pattern, all patterns at once.
@@ -24,10 +19,7 @@ pub fn usage() -> Usage {
 /// # Errors
 /// Where neither `-i` nor `--force` says that this is meant.
 pub async fn run(args: Found) -> Result<Report, Failure> {
-    control::require_force(&args)?;
-    let (selection, timeout) = (args.selection(), args.timeout());
-    let reset = async |clusters: &str| reset(clusters, &selection, timeout).await;
-    Ok(items::each(args.distinct("clusters"), args.json(), WORDING, reset).await)
+    control::each(&args, WORDING, reset).await
 }
 
 /// Stops, then starts exactly what did stop. Starting has a time of its own: a pod that took long to stop must not stay down.

@@ -110,7 +110,7 @@ async fn scale_down(clusters: &str, plan: Plan, deadline: Deadline) -> Item<Delt
     if let Err(why) = marathon::require_unlocked(&plan.application).await {
         return Item { why: Some(Failure::new(format!("delete failed {why}"))), ..Item::default() };
     }
-    let mut ended = control::end(plan.surplus, deadline).await;
+    let mut ended = control::end(clusters, plan.surplus, deadline).await;
     let gone = i64::try_from(ended.gone.len()).unwrap_or(i64::MAX);
     let removed = control::remove_or_replace(&ended.tasks()).await;
     let delta = if removed.is_ok() { -gone } else { 0 };

@@ -1,15 +1,18 @@
-//! What the tools that steer pods have in common: which pods are meant, and ending them for good.
+//! What the tools that steer pods have in common: their arguments, which pods are meant, and ending them for good.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::{Either, select as first_of};
 use ocho_core::{ClusterGlob, PodId, PodSeq};
 
-use crate::args::{Found, Selection};
+use crate::args::{Found, Selection, Usage};
 use crate::clock::{Deadline, pause};
+use crate::items::{self, Done, Item, Wording};
 use crate::marathon;
 use crate::pods::{self, Answer, Pod, PodReply};
-use crate::report::Failure;
+use crate::report::{Failure, Report};
 use crate::survey;
 
 /// A pod that ends asks for a look no more often than this.
@@ -18,6 +21,29 @@ const PAUSE: Duration = Duration::from_millis(250);
 const PODS_AT_ONCE: usize = 256;
 /// One request to end waits so long at the most: a pod may die without answering it, and is then asked how it is.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pods that end at once are not worth a word; of the others one hears now and then.
+const PROGRESS_PAUSE: Duration = Duration::from_secs(1);
+
+/// Declares what every tool takes that steers pods: patterns, `-i` in the spellings that the tool has, `-j`, `-t`, `--force`.
+#[must_use]
+pub fn arguments(usage: Usage, indices: &[&'static str]) -> Usage {
+    usage.one_or_more("clusters", "cluster patterns such as *web").indices(indices).json(&["-j"]).timeout().force()
+}
+
+/// Steers the pods of every pattern, all patterns at once: `work` has the pattern, the pods that `-i` picks, and the time.
+///
+/// # Errors
+/// Where neither `-i` nor `--force` says that this is meant.
+pub async fn each<D: Done>(
+    args: &Found,
+    wording: Wording,
+    work: impl AsyncFn(&str, &Selection, Duration) -> Item<D>,
+) -> Result<Report, Failure> {
+    require_force(args)?;
+    let (selection, timeout) = (args.selection(), args.timeout());
+    let steer = async |clusters: &str| work(clusters, &selection, timeout).await;
+    Ok(items::each(args.distinct("clusters"), args.json(), wording, steer).await)
+}
 
 /// Refuses to touch all pods of a cluster by accident.
 ///
@@ -117,17 +143,30 @@ pub fn complaint(what: &str, failed: &[Answer]) -> Option<Failure> {
 }
 
 /// Ends pods: asks each again until it is gone, or the time is over. A silent one delays none of the others.
-pub async fn end(pods: Vec<Pod>, deadline: Deadline) -> Ended {
+///
+/// `item` is what the command line calls them, for what is told on the way.
+pub async fn end(item: &str, pods: Vec<Pod>, deadline: Deadline) -> Ended {
+    let asked = pods.len();
     let each = pods.into_iter().map(|pod| async move {
         let left = end_one(&pod.id, deadline).await;
         (pod, left)
     });
     let mut ended = Ended::default();
     let mut done = futures::stream::iter(each).buffer_unordered(PODS_AT_ONCE);
-    while let Some((pod, left)) = done.next().await {
-        match left {
-            None => ended.gone.push(pod),
-            Some(answer) => ended.left.push(answer),
+    let mut told = None;
+    let mut progress = pin!(pause(PROGRESS_PAUSE));
+    loop {
+        match first_of(done.next(), progress.as_mut()).await {
+            Either::Left((Some((pod, None)), _)) => ended.gone.push(pod),
+            Either::Left((Some((_, Some(answer))), _)) => ended.left.push(answer),
+            Either::Left((None, _)) => break,
+            Either::Right(_) => {
+                progress.set(pause(PROGRESS_PAUSE));
+                if told != Some(ended.gone.len()) {
+                    crate::hint(format_args!("{item} : {}/{asked} pods have ended", ended.gone.len()));
+                    told = Some(ended.gone.len());
+                }
+            }
         }
     }
     ended.gone.sort_by(|one, other| one.id.cmp(&other.id));

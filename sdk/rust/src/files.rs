@@ -1,12 +1,23 @@
 //! The files that came with a command. They lie in the run's working folder, which is gone after it.
 
+use std::io::{Error, ErrorKind};
+
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read `{name}`")]
+#[error("cannot read `{name}`: {}", reason(cause))]
 pub struct FileError {
     name: String,
-    #[source]
-    cause: std::io::Error,
+    cause: Error,
+}
+
+/// A sentence for what happens; a number of the system says nothing to who typed a wrong name.
+fn reason(cause: &Error) -> String {
+    match cause.kind() {
+        ErrorKind::NotFound => "no file of this name came with the command".to_owned(),
+        ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
+        ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        _ => cause.to_string(),
+    }
 }
 
 /// Reads a text.

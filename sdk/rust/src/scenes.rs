@@ -20,6 +20,8 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
+use crate::report::chain;
+
 /// What came of a plugin's scenes, in the order of their names.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Played {
@@ -108,11 +110,6 @@ fn play_with(folder: &Path, more: &[OsString]) -> Result<Played, ScenesError> {
         let said = [ended.stderr, ended.stdout].concat();
         ScenesError::NotPlayed(String::from_utf8_lossy(&said).trim_end().to_owned())
     })
-}
-
-fn chain(error: &ScenesError) -> String {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-    format!("{error}{}", cause.unwrap_or_default())
 }
 
 impl fmt::Display for Played {

@@ -9,46 +9,10 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-const REDIS: &str = r#"
-cluster: redis
-image: paugamo/redis:1.2
-ports: [6379, "5000 *", "9000 9001", "8125 udp", "8126 * UDP", "8127 18127 tcp"]
-settings: {a: 1, b: {c: [1, 2], d: "x"}}
-verbatim:
-  cpus: 0.5
-  mem: 256
-  instances: 77
-  env: {FOO: bar, ochopod_debug: "zzz"}
-  container:
-    volumes: [{containerPath: /data, hostPath: /data, mode: RW}]
-"#;
-const OVER: &str = "test.redis:\n  a: 2\n  b: {c: [3], e: hey}\n";
-
-/// The whole example, as it has to be posted, but for its id.
-fn example() -> Value {
-    let port = |container: u16, protocol: &str| json!({"containerPort": container, "protocol": protocol});
-    let fixed =
-        |container: u16, host: u16, protocol: &str| json!({"containerPort": container, "hostPort": host, "protocol": protocol});
-    let volume = |path: &str, mode: &str| json!({"containerPath": path, "hostPath": path, "mode": mode});
-    json!({
-        "instances": 2, "cpus": 0.5, "mem": 256,
-        "env": {
-            "FOO": "bar", "ochopod_cluster": "redis", "ochopod_debug": "false", "ochopod_namespace": "test", "ochopod_start": "true",
-            "pod": {"a": 2, "b": {"c": [1, 2, 3], "e": "hey", "d": "x"}},
-        },
-        "container": {
-            "type": "DOCKER",
-            "docker": {
-                "forcePullImage": true, "image": "paugamo/redis:3.0", "network": "BRIDGE",
-                "portMappings": [
-                    port(8080, "tcp"), port(6379, "tcp"), fixed(5000, 5000, "tcp"), fixed(9000, 9001, "tcp"), port(8125, "udp"),
-                    fixed(8126, 8126, "udp"), fixed(8127, 18127, "tcp"),
-                ],
-            },
-            "volumes": [volume("/data", "RW"), volume("/etc/mesos", "RO"), volume("/opt/mesosphere", "RO")],
-        },
-    })
-}
+/// The whole example, an override for it, and the app that is to come of both, without its id.
+const REDIS: &str = include_str!("../../fixtures/deploy/redis.yml");
+const OVER: &str = include_str!("../../fixtures/deploy/over.yml");
+const APP: &str = include_str!("../../fixtures/deploy/redis.json");
 
 /// Takes the id out, and reads the settings, whose text may have any order.
 fn comparable(mut app: Value) -> (String, Value) {
@@ -72,7 +36,7 @@ fn the_whole_example_is_posted_and_its_pods_are_awaited() {
         let deploying = scope.spawn(|| call.send());
         let posted = || marathon.requests().into_iter().find(|request| request.method == "POST").map(|request| request.body);
         let (id, app) = comparable(wait::until("the post", Duration::from_secs(30), posted));
-        assert_eq!(app, example());
+        assert_eq!(app, serde_json::from_str::<Value>(APP).unwrap());
         assert!(is_id(&id, "ochopod.test.redis"), "{id}");
         pods.add("test.redis", 0, PodScript::running().of("ochopod.test.redis-old", "t"));
         pods.add("test.redis", 1, PodScript::running().of(&id, "t1"));
@@ -141,7 +105,10 @@ fn mistakes_in_files_are_told_with_their_place() {
         assert!(said.starts_with(&format!("0% success (+0 pods)\nc.yml : failed to deploy -> {why}")), "{text}: {said}");
     }
     let said = world.host.shell("deploy none.yml").failure();
-    assert!(said.starts_with("0% success (+0 pods)\nnone.yml : failed to deploy -> cannot read `none.yml`: "), "{said}");
+    let why = "cannot read `none.yml`: no file of this name came with the command";
+    assert_eq!(said, format!("0% success (+0 pods)\nnone.yml : failed to deploy -> {why}"));
+    let said = world.host.call("deploy c.yml").file("c.yml", b"cluster: \xff\n").send().failure();
+    assert!(said.ends_with(" -> cannot read `c.yml`: it is not text in UTF-8"), "{said}");
     assert!(world.asked().is_empty(), "{:?}", world.asked());
 }
 
