@@ -198,7 +198,9 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 fn job_name(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.contains(['/', '+']) {
+    if text.contains(':') {
+        Err("a job is a file at the top of the folder; each variable has a `-v` of its own".to_owned())
+    } else if text.is_empty() || text.contains(['/', '+']) {
         Err("a job is a file at the top of the folder".to_owned())
     } else {
         Ok(text.to_owned())

@@ -1,6 +1,7 @@
 //! Secrets in texts: the values of a job's secrets, in the spellings in which they show up, are masked in what is logged or kept.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -60,14 +61,121 @@ impl Masks {
     /// The text with its secrets masked.
     #[must_use]
     pub fn hide(&self, text: String) -> String {
-        match &self.0 {
-            Some(known) if known.finder.is_match(&text) => {
-                let masks = vec![MASK; known.finder.patterns_len()];
-                known.finder.replace_all(&text, &masks)
-            }
-            _ => text,
-        }
+        let Some(known) = &self.0 else { return text };
+        let found = known.places(&text);
+        if found.is_empty() { text } else { masked(&text, found) }
     }
+}
+
+impl Known {
+    /// Where secrets stand in a text: as it is, and as it reads without the escapes of URLs, of forms, and of JSON.
+    fn places(&self, text: &str) -> Vec<Range<usize>> {
+        let mut places: Vec<Range<usize>> = self.finder.find_iter(text).map(|found| found.range()).collect();
+        for (escape, read) in [('%', percent as Unescape), ('+', form), ('\\', backslash)] {
+            if text.contains(escape) {
+                let view = View::of(text.as_bytes(), read);
+                places
+                    .extend(self.finder.find_iter(&view.bytes).map(|found| view.starts[found.start()]..view.starts[found.end()]));
+            }
+        }
+        places
+    }
+}
+
+/// Sorts and joins the places, so that none is masked twice.
+fn masked(text: &str, mut places: Vec<Range<usize>>) -> String {
+    places.sort_by_key(|place| (place.start, place.end));
+    let (mut masked, mut end) = (String::with_capacity(text.len()), 0);
+    for place in places {
+        if place.start >= end {
+            masked.push_str(&text[end..place.start]);
+            masked.push_str(MASK);
+        }
+        end = end.max(place.end);
+    }
+    masked.push_str(&text[end..]);
+    masked
+}
+
+/// Adds what the first character or escape of a text stands for, and gives from how many bytes it was read.
+type Unescape = fn(&[u8], &mut Vec<u8>) -> usize;
+
+/// A text without its escapes.
+struct View {
+    bytes: Vec<u8>,
+    /// Where in the text each of the bytes began, and the text's end.
+    starts: Vec<usize>,
+}
+
+impl View {
+    fn of(text: &[u8], unescape: Unescape) -> Self {
+        let (mut bytes, mut starts, mut at) = (Vec::with_capacity(text.len()), Vec::with_capacity(text.len() + 1), 0);
+        while at < text.len() {
+            let taken = unescape(&text[at..], &mut bytes);
+            starts.resize(bytes.len(), at);
+            at += taken;
+        }
+        starts.push(text.len());
+        Self { bytes, starts }
+    }
+}
+
+/// As in a URL, where everybody escapes another set of characters: `%2F`.
+fn percent(text: &[u8], into: &mut Vec<u8>) -> usize {
+    match text {
+        [b'%', digits @ ..] if let Some(byte) = code(digits, 2) => {
+            into.extend(u8::try_from(byte));
+            3
+        }
+        _ => plain(text, into),
+    }
+}
+
+/// As in a form: `+` is a blank too.
+fn form(text: &[u8], into: &mut Vec<u8>) -> usize {
+    match text {
+        [b'+', ..] => plain(b" ", into),
+        _ => percent(text, into),
+    }
+}
+
+/// As in JSON, and in the strings of most languages: `\"`, `\u00fc`.
+fn backslash(text: &[u8], into: &mut Vec<u8>) -> usize {
+    match text {
+        [b'\\', b'u', digits @ ..] if let Some(unit) = code(digits, 4) => {
+            let pair = digits.get(4..).and_then(|rest| code(rest.strip_prefix(b"\\u")?, 4));
+            let found = match pair.and_then(|low| char::decode_utf16([unit, low]).next()?.ok()) {
+                Some(c) if c.len_utf16() == 2 => (c, 12),
+                _ => (char::from_u32(unit.into()).unwrap_or(char::REPLACEMENT_CHARACTER), 6),
+            };
+            into.extend_from_slice(found.0.encode_utf8(&mut [0; 4]).as_bytes());
+            found.1
+        }
+        [b'\\', c, ..] => {
+            let meant = match c {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'b' => 8,
+                b'f' => 12,
+                other => *other,
+            };
+            into.push(meant);
+            2
+        }
+        _ => plain(text, into),
+    }
+}
+
+fn plain(text: &[u8], into: &mut Vec<u8>) -> usize {
+    into.extend(text.first());
+    1
+}
+
+/// So many hexadecimal digits at the start of a text.
+fn code(text: &[u8], digits: usize) -> Option<u16> {
+    let text = std::str::from_utf8(text.get(..digits)?).ok()?;
+    text.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(text, 16).ok())?
 }
 
 /// The secrets in the clear text of an encrypted file: each line; of a line `key: value` or `key=value` the value; of JSON each
@@ -101,17 +209,14 @@ fn leaves(json: &Value, into: &mut Vec<String>) {
     }
 }
 
-/// As a secret stands in JSON, in a URL, in hexadecimal digits and in base64, there also in the middle of something longer.
+/// As a secret stands in hexadecimal digits and in base64, there also in the middle of something longer.
 fn spellings(secret: &str) -> Vec<String> {
-    let json = serde_json::to_string(secret).unwrap_or_default();
-    let url = percent_encoding::utf8_percent_encode(secret, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let mut spelled = vec![json.trim_matches('"').to_owned(), url.replace("%20", "+"), url];
-    if secret.len() >= ENCODED_BYTES {
-        spelled.push(hex(secret.as_bytes()));
-        spelled.extend((0..3).flat_map(|before| inner_base64(secret, before)));
+    if secret.len() < ENCODED_BYTES {
+        return Vec::new();
     }
-    spelled.retain(|text| text.len() >= SECRET_BYTES);
-    spelled
+    let digits = hex(secret.as_bytes());
+    let base64 = (0..3).flat_map(|before| inner_base64(secret, before));
+    [digits.to_uppercase(), digits].into_iter().chain(base64).collect()
 }
 
 /// The part of the base64 of something with `before` bytes (modulo 3) in front of the secret that only the secret decides.
@@ -132,11 +237,23 @@ mod tests {
     #[test]
     fn all_spellings_are_masked() {
         let secret = "p\"a ss/wörd";
-        for spelled in
-            ["p\"a ss/wörd", "p\\\"a ss/wörd", "p%22a%20ss%2Fw%C3%B6rd", "p%22a+ss%2Fw%C3%B6rd", "7022612073732f77c3b67264"]
-        {
-            assert_eq!(hidden(&[secret], &format!("<{spelled}>")), "<******>", "{spelled}");
+        for spelled in [
+            "p\"a ss/wörd",
+            "p\\\"a ss/wörd",
+            "p\\\"a ss\\/w\\u00F6rd",
+            "\\u0070\\\"a\\u0020ss/wörd",
+            "p%22a%20ss%2Fw%C3%B6rd",
+            "p%22a+ss%2fw%c3%b6rd",
+            "p%22a%20ss/wörd",
+            "7022612073732f77c3b67264",
+            "7022612073732F77C3B67264",
+        ] {
+            assert_eq!(hidden(&[secret], &format!("ü<{spelled}>+%é\\")), "ü<******>+%é\\", "{spelled}");
         }
+        // What a URL need not escape stands there as it is.
+        assert_eq!(hidden(&["p@ss-w_r.d~1"], "http://u:p%40ss-w_r.d~1@h/"), "http://u:******@h/");
+        assert_eq!(hidden(&["two\nlines", "\u{1f600}\u{1f600}"], "two\\nlines \\ud83d\\ude00\\uD83D\\uDE00"), "****** ******");
+        assert_eq!(hidden(&["a+b+c", "a b c"], "a+b+c a%2Bb%2bc a%20b+c"), "****** ****** ******");
         for (before, behind) in [("", ""), ("u:", ""), ("me:", "\n"), ("four", "four"), ("", "x"), ("a", "bc")] {
             let encoded = STANDARD.encode(format!("{before}{secret}{behind}"));
             let said = hidden(&[secret], &encoded);
@@ -151,6 +268,7 @@ mod tests {
         assert_eq!(hidden(&[], "x"), "x");
         let more = Masks::of(["first".to_owned()]).and(["second".to_owned()]);
         assert_eq!(more.hide("first second".to_owned()), "****** ******");
+        assert_eq!(hidden(&["abcd", "abcd/ef"], "abcd%2Fef abcd\\/ef"), "****** ******");
         assert!(Masks::default().is_empty() && Masks::of(["abc".to_owned()]).is_empty() && !more.is_empty());
     }
 
@@ -162,5 +280,16 @@ mod tests {
         assert!(found.contains(&"hunter22".to_owned()) && found.contains(&"12345".to_owned()));
         assert_eq!(secrets_in(b""), [""; 0]);
         let _ = secrets_in("\u{0}\u{fffd}: \n=\n: ".as_bytes());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_masked_and_none_is_a_panic(text in r#"([a-dü+%\\u0-9😀 ]|%C3|%BC|\\u00fc|\\ud83d)*"#, secret in r"[a-dü+%\\😀 ]{4,8}") {
+            let masks = Masks::of([secret.clone()]);
+            let hidden = masks.hide(text.clone());
+            proptest::prop_assert!(!hidden.contains(&secret));
+            let with_it = masks.hide(format!("{text}|{secret}|{text}"));
+            proptest::prop_assert!(with_it.contains(MASK));
+        }
     }
 }

@@ -37,6 +37,9 @@ impl Default for Patience {
     }
 }
 
+/// Headers of a request: each variable of a job is one.
+const HEADERS: usize = 256;
+
 /// After a failed accept (no more files, as a rule) comes a pause, or the loop would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -92,7 +95,7 @@ async fn connection(stream: TcpStream, app: Router, patience: Patience, stop: Ca
     let answer =
         service_fn(move |request: Request<Incoming>| app.call(request.map(|body| Body::new(Patient::new(body, patience.body)))));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(patience.head);
+    http.timer(TokioTimer::new()).header_read_timeout(patience.head).max_headers(HEADERS);
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), answer));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

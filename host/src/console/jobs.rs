@@ -15,7 +15,7 @@ use super::runs::{Page, millis, ndjson};
 use crate::journal::JobRecord;
 use crate::servo::TakeError;
 use crate::servo::jobs::{Job, Jobs, NotStarted, State as JobState};
-use crate::servo::log::Kind;
+use crate::servo::log::{Kind, Line};
 
 /// Starts a job as `POST /run/<names>` does; the reply is a line of JSON for each event, as it happens.
 ///
@@ -93,8 +93,7 @@ fn short(record: &JobRecord) -> Value {
 pub(super) async fn show(State(jobs): State<Jobs>, Path(id): Path<String>) -> Response {
     if let Some(job) = live(&jobs, &id) {
         let mut value = under_way(&job);
-        let lines: String = job.log.lines().iter().map(|line| format!("{}\n", line.text)).collect();
-        value["log"] = json!(lines);
+        value["log"] = json!(job.log.lines().iter().map(Line::kept).collect::<String>());
         return Json(json!({"version": 1, "job": value})).into_response();
     }
     match jobs.journal().get_job(&id).await {

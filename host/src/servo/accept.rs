@@ -16,11 +16,17 @@ fn takes_json(range: &str) -> bool {
     let quality = match parts.next() {
         None => 1.0,
         Some(parameter) => match parameter.strip_prefix("q=") {
-            Some(quality) => quality.trim().parse().unwrap_or(1.0),
+            Some(quality) => quality_of(quality),
             None => return false,
         },
     };
     covers && quality > 0.0
+}
+
+/// Digits, a point, digits; what else stands there is not looked at, and where there is none of them it is one.
+fn quality_of(text: &str) -> f32 {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    text[..end].parse().unwrap_or(1.0)
 }
 
 #[cfg(test)]
@@ -42,6 +48,10 @@ mod tests {
             "text/plain, */*;q=0.1",
             "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
             "application/json;q=0.5",
+            "application/json;q=.5",
+            "application/json;q=nan",
+            "application/json;q=-1",
+            "application/json ; q=0.5; x=y",
         ] {
             assert!(check(&[json]), "{json}");
         }
@@ -54,6 +64,8 @@ mod tests {
             "application/vnd.api+json",
             "application/json;q=0",
             "application/json; q=0.0",
+            "application/json;q=0x",
+            "application/json;q=0 ",
             "",
             "application/json; charset=utf-8",
             ";,;,q=",

@@ -3,6 +3,7 @@
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::{Arc, Weak};
 
+use axum::http::{HeaderName, HeaderValue};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ocho_core::command_line;
@@ -85,7 +86,7 @@ impl Arguments {
                 other if other.starts_with('-') => return Err(format!("run: error: unrecognized arguments: {other}\n")),
                 _ if is_variable => {
                     // Only the first colon separates, so that a URL can be a value.
-                    let pair = word.split_once(':').filter(|(name, _)| !name.is_empty());
+                    let pair = word.split_once(':').filter(|(name, value)| is_variable_of_a_request(name, value));
                     let (name, value) =
                         pair.ok_or_else(|| format!("unexpected failure -> `{word}` does not read as key:value"))?;
                     pairs.push((name.to_owned(), value.to_owned()));
@@ -100,6 +101,11 @@ impl Arguments {
             _ => Err("run: error: too few arguments\n".to_owned()),
         }
     }
+}
+
+/// Whether a request could carry it as `X-Var-<name>`: then it has one line, and a name that an environment can have.
+fn is_variable_of_a_request(name: &str, value: &str) -> bool {
+    !name.is_empty() && HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok()
 }
 
 #[cfg(test)]
@@ -121,7 +127,9 @@ mod tests {
         for few in ["", "x.tgz", "-v a:b", "x.tgz -v a:b"] {
             assert_eq!(read(few).unwrap_err(), "run: error: too few arguments\n");
         }
-        assert!(read("x.tgz a -v k").unwrap_err().starts_with("unexpected failure -> `k`"));
+        for bad in ["k", ":v", "a=b:v", "k:\n", "k:\0"] {
+            assert!(read(&format!("x.tgz a -v {bad}")).unwrap_err().starts_with(&format!("unexpected failure -> `{bad}`")));
+        }
         assert!(read("x.tgz a --other").unwrap_err().contains("unrecognized arguments: --other"));
     }
 }

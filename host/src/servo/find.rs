@@ -32,7 +32,7 @@ pub(super) enum NoJob {
 
 /// Finds the component: the file itself if it is one, else `<name>.wasm`, else `<stem>.wasm`.
 pub(super) fn find(folder: &WorkFolder, name: &str) -> Result<Bytes, NoJob> {
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
+    let stem = stem(name);
     let mut foreign = None;
     for candidate in [name.to_owned(), format!("{name}.wasm"), format!("{stem}.wasm")] {
         match read(folder, &candidate)? {
@@ -49,16 +49,28 @@ pub(super) fn find(folder: &WorkFolder, name: &str) -> Result<Bytes, NoJob> {
     })
 }
 
+/// The name without its ending, such as `.py`; what has a blank in it, or another odd character, is no ending.
+fn stem(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, ending)) if !stem.is_empty() && ending.bytes().all(|byte| byte.is_ascii_alphanumeric()) => stem,
+        _ => name,
+    }
+}
+
 /// The content; nothing where there is no such file.
 fn read(folder: &WorkFolder, name: &str) -> Result<Option<Bytes>, NoJob> {
     match folder.read(name, FILE_BYTES) {
         Ok(file) => Ok(Some(file.content)),
         Err(FolderError::Name(_)) => Ok(None),
-        Err(FolderError::Io { cause, .. }) if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        // A folder or a pipe of this name (`Other`) is no script either, and a name may be too long to be one.
+        Err(FolderError::Io { cause, .. })
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename | io::ErrorKind::Other
+            ) =>
+        {
             Ok(None)
         }
-        // A folder or a pipe of this name is no script either.
-        Err(FolderError::Io { cause, .. }) if cause.kind() == io::ErrorKind::Other => Ok(None),
         Err(error) => Err(NoJob::Unreadable(error.to_string())),
     }
 }
@@ -88,13 +100,17 @@ mod tests {
         let script = bundle(&[("deploy.py", b"print()"), ("deploy.wasm", &stem)]);
         assert_eq!(find(&script, "deploy.py").unwrap(), stem);
         assert_eq!(find(&script, "deploy.wasm").unwrap(), stem);
+        for odd in ["deploy.py -h", "deploy.py;x", "deploy.py\n", "deploy.a b", "deploy.py\0"] {
+            assert_eq!(find(&script, odd), Err(NoJob::Absent(odd.to_owned())), "{odd:?}");
+        }
     }
 
     #[test]
     fn what_is_no_job_says_what_to_do() {
         let folder = bundle(&[("a.py", b"print()"), ("b", b"#!/bin/sh"), ("c.wasm", b"\0asm\x01\0\0\0"), ("d/e", b"")]);
         let said = |name| find(&folder, name).unwrap_err().to_string();
-        for absent in ["missing.py", "A.PY", "a.py -h", "d", ".", "..", "x\0y", "d/e/f", ".py", ""] {
+        let long = "n".repeat(300);
+        for absent in ["missing.py", "A.PY", "a.py -h", "d", ".", "..", "x\0y", "d/e/f", ".py", "", &long] {
             assert_eq!(said(absent), format!("unable to find {absent} (check your scripts)"));
         }
         assert!(said("a.py").starts_with("a.py is a Python script") && said("a.py").contains("build it to a.wasm"));

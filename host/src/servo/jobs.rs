@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use ocho_core::signature::Token;
 use ocho_runtime::host::{Outgoing, Registry};
 use ocho_runtime::{Engine, Limits, WorkFolder};
@@ -18,10 +17,11 @@ use ulid::Ulid;
 
 use super::authorities::{Authorities, NoCertificates};
 use super::bundle::BundleLimits;
+use super::callback::Callback;
 use super::code::JobCode;
 use super::config::JobSettings;
 use super::folders::JobFolders;
-use super::log::{JobLog, Kind, Line};
+use super::log::JobLog;
 use super::reach::JobReach;
 use super::upload::Upload;
 use super::variables::Variables;
@@ -165,25 +165,6 @@ impl State {
     }
 }
 
-/// How files are dropped into a job.
-pub(super) struct Callback {
-    /// 128 bits by chance; whoever knows them may.
-    pub(super) secret: String,
-    pub(super) url: String,
-    /// The job's folder, while there is one.
-    folder: Mutex<Option<WorkFolder>>,
-}
-
-impl Callback {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Option<WorkFolder>> {
-        self.folder.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn take_folder(&self) -> Option<WorkFolder> {
-        self.lock().take()
-    }
-}
-
 impl Jobs {
     /// Runs jobs against this host.
     ///
@@ -265,15 +246,13 @@ impl Jobs {
     }
 
     fn job(&self, order: &JobOrder) -> Job {
-        let secret = format!("{:032x}", rand::random::<u128>());
-        let callback = Callback { url: format!("{}/callback/{secret}", self.0.callback_base), secret, folder: Mutex::default() };
         Job {
             id: Ulid::generate(),
             names: order.names.clone(),
             came: Instant::now(),
             log: JobLog::new(Masks::of(self.known_secrets().chain(order.variables.secrets()))),
             variables: order.variables.clone(),
-            callback,
+            callback: Callback::new(&self.0.callback_base),
             cancel: CancellationToken::new(),
             digest: order.upload.digest.clone(),
             state: watch::Sender::new(State::Queued),
@@ -313,71 +292,9 @@ impl Jobs {
         }
     }
 
-    /// Whether a job with a folder has this secret.
-    pub(super) fn has_callback(&self, secret: &str) -> bool {
-        self.folder_of(secret).is_some()
-    }
-
-    fn folder_of(&self, secret: &str) -> Option<WorkFolder> {
-        let mut found = None;
-        // Each job is looked at, so the time does not tell how much of a secret was right.
-        for job in self.list() {
-            if same(&job.callback.secret, secret) {
-                found = job.callback.lock().clone();
-            }
-        }
-        found
-    }
-
-    /// Drops a file into the job that this secret belongs to, in one step, over what may be there.
-    pub(super) async fn drop_in(&self, secret: &str, name: &str, content: Bytes) -> DroppedIn {
-        let Some(folder) = self.folder_of(secret) else { return DroppedIn::Unknown };
-        // The secret stands in the job's log, so it must not be good for bringing in code that then runs as a part of the job.
-        if name.ends_with(".wasm")
-            || is_module(&content)
-            || folder.read(name, MODULE_BYTES).is_ok_and(|file| is_module(&file.content))
-        {
-            return DroppedIn::Refused;
-        }
-        let (inner, name) = (self.0.clone(), name.to_owned());
-        let write = move || {
-            use std::io::Write as _;
-            let mut file = inner.folders.beside()?;
-            file.write_all(&content)?;
-            // Renamed, so that a reader never sees half a file, and a link that a job put there is not followed.
-            file.persist(folder.path().join(name)).map_err(|error| error.error)?;
-            std::io::Result::Ok(())
-        };
-        match tokio::task::spawn_blocking(write).await {
-            Ok(Ok(())) => DroppedIn::Taken,
-            Ok(Err(_)) | Err(_) => DroppedIn::Refused,
-        }
-    }
-
     fn live(&self) -> MutexGuard<'_, BTreeMap<Ulid, Arc<Job>>> {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// No component is larger; see [`super::find`].
-const MODULE_BYTES: u64 = 64 << 20;
-
-fn is_module(content: &[u8]) -> bool {
-    content.starts_with(b"\0asm")
-}
-
-fn same(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
-}
-
-/// What came of a file for a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DroppedIn {
-    Taken,
-    /// No job has this secret, or it is over.
-    Unknown,
-    /// The name cannot be written.
-    Refused,
 }
 
 impl Job {
@@ -402,7 +319,7 @@ impl Job {
                 log.push_str("... (the rest of the log is not kept)\n");
                 break;
             }
-            log.push_str(&spelled(&line));
+            log.push_str(&line.kept());
         }
         let came = self.id.datetime().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         JobRecord {
@@ -415,12 +332,6 @@ impl Job {
             log,
         }
     }
-}
-
-/// A line as the journal keeps it: standard error is told from the rest.
-fn spelled(line: &Line) -> String {
-    let mark = if line.kind == Kind::Err { "[stderr] " } else { "" };
-    format!("{mark}{}\n", line.text)
 }
 
 /// Brings a job to its end, whatever became of its task.

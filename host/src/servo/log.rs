@@ -28,6 +28,15 @@ pub struct Line {
     pub text: String,
 }
 
+impl Line {
+    /// As it is kept and shown in one text: standard error is told from the rest.
+    #[must_use]
+    pub fn kept(&self) -> String {
+        let mark = if self.kind == Kind::Err { "[stderr] " } else { "" };
+        format!("{mark}{}\n", self.text)
+    }
+}
+
 /// What a log holds. A line may be empty, so it has a cost besides its text.
 const LOG_BYTES: usize = 16 << 20;
 const LINE_COST: usize = 32;

@@ -1,11 +1,12 @@
 //! The servo: CI systems hand over bundles of jobs and wait for the outcome, in the forms that the original's callers know.
 //!
 //! [`routes`] answers `POST /run/<a+b>` and the callbacks. [`jobs`] keeps what waits and runs, [`sequence`] carries one out:
-//! [`bundle`] unpacks it, [`secrets`] decrypts, [`find`] chooses a component, [`code`] compiles it once.
+//! [`bundle`] unpacks it, [`secrets`] decrypts, [`find`] chooses a component, [`code`] compiles it once; [`callback`] drops files in.
 
 mod accept;
 pub mod authorities;
 mod bundle;
+mod callback;
 mod code;
 pub mod config;
 pub mod exec;
@@ -33,7 +34,8 @@ use serde::Serialize;
 
 use crate::auth::Auth;
 use crate::portal::BODY_BYTES;
-use jobs::{DroppedIn, Job, JobOrder, Jobs, State as JobState};
+use callback::DroppedIn;
+use jobs::{Job, JobOrder, Jobs, State as JobState};
 use variables::Variables;
 
 /// What the servo needs.

@@ -9,13 +9,16 @@ use ocho_core::masking::{MASK, is_secret_key};
 #[derive(Clone, Default)]
 pub struct Variables(BTreeMap<String, String>);
 
+/// What the host says itself, and nobody else.
+const OWN: [&str; 2] = ["CALLBACK", "OCHO-RUN"];
+
 /// A header `X-Var-` without a name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a header `X-Var-` has no name behind it")]
 pub struct NoName;
 
 impl Variables {
-    /// Reads the headers. Of several with one name the last one wins; `CALLBACK` is the host's own.
+    /// Reads the headers. Of several with one name the last one wins; `CALLBACK` and `OCHO_RUN` are the host's own.
     ///
     /// # Errors
     /// Where one has no name.
@@ -37,7 +40,7 @@ impl Variables {
     pub fn of(pairs: Vec<(String, String)>) -> Self {
         let spelled = |(name, value): (String, String)| (name.to_ascii_uppercase().replace('_', "-"), value);
         let mut variables: BTreeMap<String, String> = pairs.into_iter().map(spelled).collect();
-        variables.remove("CALLBACK");
+        variables.retain(|name, _| !OWN.contains(&name.as_str()));
         Self(variables)
     }
 
@@ -90,6 +93,8 @@ mod tests {
             ("X-Var-Twice", "1"),
             ("X-Var-Twice", "2"),
             ("X-Var-Callback", "mine"),
+            ("X-Var-Ocho_Run", "mine"),
+            ("X-Var-Ocho-Run", "mine"),
             ("X-Var-Db-Password", "hunter22"),
             ("X-Var-Token", "x"),
             ("X-Var-Name", "grüße"),
