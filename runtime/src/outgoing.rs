@@ -140,9 +140,20 @@ async fn secured(uri: &http::Uri, timeout: Duration, policy: &dyn Outgoing) -> R
 
 /// Link-local addresses (a cloud's metadata service is one), those that mean many, and those that mean none: whatever a policy says.
 fn is_never_reached(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
+    match without_prefix(ip) {
         IpAddr::V4(ip) => ip.is_link_local() || ip.is_unspecified() || ip.is_multicast() || ip == Ipv4Addr::BROADCAST,
         IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_unspecified() || ip.is_multicast(),
+    }
+}
+
+/// The IPv4 address that an IPv6 one stands for, also where a gateway translates it (`64:ff9b::/96`).
+fn without_prefix(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) if ip.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
+            let [.., a, b, c, d] = ip.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        other => other,
     }
 }
 
@@ -152,12 +163,20 @@ mod tests {
 
     #[test]
     fn link_local_in_all_spellings_is_never_reached() {
-        for never in
-            ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"]
-        {
+        for never in [
+            "169.254.169.254",
+            "64:ff9b::169.254.169.254",
+            "::ffff:169.254.169.254",
+            "fe80::1",
+            "0.0.0.0",
+            "::",
+            "224.0.0.1",
+            "ff02::1",
+            "255.255.255.255",
+        ] {
             assert!(is_never_reached(never.parse().unwrap()), "{never}");
         }
-        for other in ["127.0.0.1", "10.0.0.1", "::1", "2001:db8::1", "169.253.1.1"] {
+        for other in ["127.0.0.1", "10.0.0.1", "::1", "64:ff9b::10.0.0.1", "2001:db8::1", "169.253.1.1"] {
             assert!(!is_never_reached(other.parse().unwrap()), "{other}");
         }
     }
