@@ -108,10 +108,24 @@ async def _run(line, argv):
     try:
         outcome = await shell.run(argv, files)
     except Err as error:
-        raise JobError(f"`{line}`: {error.value}") from None
+        raise JobError(f"`{line}`: {_told(error.value)}") from None
     if not outcome.ok:
         raise ToolFailed(line, outcome)
     return outcome.out
+
+
+def _told(error):
+    """Why nothing ran, as a sentence."""
+    kind = type(error).__name__
+    if kind == "Error_NoSuchTool":
+        return f"no tool is named `{error.value}`"
+    if kind == "Error_Denied":
+        return f"this plugin may not run tools: {error.value}"
+    if kind == "Error_Busy":
+        return "the host is busy; try later"
+    if kind == "Error_TooDeep":
+        return f"runs that start runs go no deeper than {error.value}"
+    return getattr(getattr(error, "value", error), "message", error)
 
 
 def _json_of(out):
