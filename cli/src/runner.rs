@@ -134,7 +134,7 @@ impl Runner {
 
     /// Prints what a run prints, until it ends or nobody reads it any more.
     async fn follow(&self, tool: &str, mut events: Events) -> Result<Ending, Failure> {
-        let mut output = self.screen.output();
+        let mut output = self.screen.live_output();
         let ended = loop {
             match events.next().await {
                 Ok(Event::Out { text }) => {

@@ -210,8 +210,6 @@ fn settled(page: &str) -> String {
         (r"\d{4}-\d\d-\d\d[ T-]\d\d[:-]\d\d[:-]\d\d[,.]?\d*Z?", "DATE"),
         // Either pod may be the first.
         (r"leader|follower", "ROLE"),
-        // A quick machine has nothing to tell on the way.
-        (r"(?m)^.* : \d+/\d+ pods are up\n", ""),
         // Columns are as wide as their widest cell.
         (r" {2,}", "  "),
     ];

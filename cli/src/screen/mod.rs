@@ -3,9 +3,11 @@
 mod harmless;
 mod output;
 mod spinner;
+mod status;
 mod tables;
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use nu_ansi_term::{Color, Style};
 use terminal_size::{Width, terminal_size_of};
@@ -14,6 +16,7 @@ use crate::blame::Failure;
 use harmless::Harmless;
 pub(crate) use output::{Output, Reader};
 pub(crate) use spinner::Spinner;
+use status::Status;
 
 /// Of a terminal that does not tell.
 const USUAL_COLUMNS: usize = 80;
@@ -23,6 +26,8 @@ const USUAL_COLUMNS: usize = 80;
 pub(crate) struct Screen {
     out_is_terminal: bool,
     err_is_terminal: bool,
+    /// Whether a terminal can be told to go back in a line.
+    moves: bool,
     colour: bool,
 }
 
@@ -34,6 +39,7 @@ impl Screen {
         Self {
             out_is_terminal: io::stdout().is_terminal(),
             err_is_terminal: io::stderr().is_terminal(),
+            moves: !dumb,
             colour: !no_colour && !dumb,
         }
     }
@@ -55,9 +61,13 @@ impl Screen {
 
     /// What a run prints goes through here.
     pub(crate) fn output(self) -> Output {
-        let columns =
-            self.out_is_terminal.then(|| terminal_size_of(io::stdout()).map_or(USUAL_COLUMNS, |(Width(width), _)| width.into()));
-        Output::new(columns, self.err_is_terminal, self.colour)
+        Output::new(self.out_is_terminal.then(|| columns(io::stdout())), self.err_is_terminal, self.colour)
+    }
+
+    /// The same for a run that is followed: what it waits for is one line that changes, where somebody looks.
+    pub(crate) fn live_output(self) -> Output {
+        let status = (self.err_is_terminal && self.moves).then(|| Status::new(columns(io::stderr())));
+        self.output().with_status(status)
     }
 
     /// Prints a result and ends its line. Nothing if it is empty.
@@ -107,4 +117,8 @@ impl Screen {
         let style = if self.colour && self.err_is_terminal { colour.bold() } else { Style::new() };
         self.note(&format!("{}: {}", style.paint(label), Harmless::whole(text, false)));
     }
+}
+
+fn columns(terminal: impl AsFd) -> usize {
+    terminal_size_of(terminal).map_or(USUAL_COLUMNS, |(Width(width), _)| width.into())
 }

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use super::harmless::Harmless;
+use super::status::Status;
 use super::tables::Tables;
 use crate::blame::Failure;
 
@@ -19,6 +20,8 @@ pub(crate) enum Reader {
 pub(crate) struct Output {
     out: Channel,
     err: Channel,
+    /// What a followed run waits for.
+    status: Option<Status>,
 }
 
 #[derive(Debug, Default)]
@@ -43,18 +46,47 @@ impl Output {
             ..Channel::default()
         };
         let err = Channel { filter: filter(err_is_terminal), ..Channel::default() };
-        Self { out, err }
+        Self { out, err, status: None }
+    }
+
+    pub(super) fn with_status(self, status: Option<Status>) -> Self {
+        Self { status, ..self }
     }
 
     /// Prints some standard output of the tool.
     pub(crate) fn out(&mut self, text: &str) -> Result<Reader, Failure> {
-        write(&mut io::stdout().lock(), &self.out.take(text))
+        self.hide_status();
+        let reader = write(&mut io::stdout().lock(), &self.out.take(text))?;
+        self.show_status();
+        Ok(reader)
     }
 
     /// Prints some standard error of the tool.
     pub(crate) fn err(&mut self, text: &str) {
-        // Nobody is left to tell it to when standard error is closed.
-        let _ = write(&mut io::stderr().lock(), &self.err.take(text));
+        self.hide_status();
+        let at_line_start = self.is_at_line_start();
+        let told = self.status.as_mut().filter(|_| at_line_start).map(|status| status.take(text));
+        self.err.used |= !text.is_empty();
+        write_err(&self.err.take(told.as_deref().unwrap_or(text)));
+        self.show_status();
+    }
+
+    /// The line of the status would cover text that stands before it.
+    fn is_at_line_start(&self) -> bool {
+        !self.out.within_line && !self.err.within_line
+    }
+
+    fn hide_status(&mut self) {
+        if let Some(status) = &mut self.status {
+            write_err(status.hide());
+        }
+    }
+
+    fn show_status(&mut self) {
+        let at_line_start = self.is_at_line_start();
+        if let Some(status) = self.status.as_mut().filter(|_| at_line_start) {
+            write_err(&status.show());
+        }
     }
 
     /// Whether the tool printed anything at all.
@@ -64,7 +96,8 @@ impl Output {
 
     /// Ends the last lines, so that what comes next begins a new one.
     pub(crate) fn end(&mut self) -> Result<Reader, Failure> {
-        let _ = write(&mut io::stderr().lock(), &self.err.end());
+        self.status = None;
+        write_err(&self.err.end());
         write(&mut io::stdout().lock(), &self.out.end())
     }
 }
@@ -92,6 +125,11 @@ impl Channel {
         }
         shown
     }
+}
+
+fn write_err(text: &str) {
+    // Nobody is left to tell it to when standard error is closed.
+    let _ = write(&mut io::stderr().lock(), text);
 }
 
 fn write(stream: &mut impl Write, text: &str) -> Result<Reader, Failure> {

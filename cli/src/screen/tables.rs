@@ -4,8 +4,10 @@ use nu_ansi_term::{Color, Style};
 
 /// Between two cells, as the tools print it.
 const BORDER: &str = "  |  ";
-/// No column gets narrower than this.
+/// No column gets narrower than this. The first one stays whole: it says which pod, cluster or run a row is about.
 const NARROWEST: usize = 6;
+/// Between the name of a column and its value, where a row is spread over lines.
+const GAP: &str = "  ";
 /// A longer table is printed in parts, each with widths of its own.
 const ROWS_LIMIT: usize = 10_000;
 
@@ -67,8 +69,25 @@ impl Tables {
         if !is_table || cells.iter().any(|row| row.len() != first.len()) {
             return rows.iter().map(|row| format!("{row}\n")).collect();
         }
-        let widths = fit(widths(&cells), self.columns);
-        cells.iter().enumerate().map(|(nth, row)| self.row(nth, row, &widths)).collect()
+        match fit(widths(&cells), self.columns) {
+            Some(widths) => cells.iter().enumerate().map(|(nth, row)| self.row(nth, row, &widths)).collect(),
+            None => cells[2..].iter().map(|row| self.spread(&cells[0], row)).collect(),
+        }
+    }
+
+    /// A row of a table that is too wide: its first cell, and below it a line for each other cell that is not empty.
+    fn spread(&self, names: &[&str], cells: &[&str]) -> String {
+        let width = names.iter().skip(1).map(|name| name.chars().count()).max().unwrap_or(0);
+        let mut lines = self.paint(cells[0], Style::new().bold()) + "\n";
+        for (name, cell) in names.iter().zip(cells).skip(1).filter(|(_, cell)| !cell.is_empty()) {
+            let text = cut(cell, self.columns.saturating_sub(width + 2 * GAP.len()).max(NARROWEST));
+            lines += &format!("{GAP}{name:width$}{GAP}{}\n", self.paint(&text, style_of(cell)));
+        }
+        lines
+    }
+
+    fn paint(&self, text: &str, style: Style) -> String {
+        if self.colour && !text.is_empty() { style.paint(text).to_string() } else { text.to_owned() }
     }
 
     fn row(&self, nth: usize, cells: &[&str], widths: &[usize]) -> String {
@@ -79,8 +98,7 @@ impl Tables {
                 let text = cut(cell, *width);
                 let blanks = " ".repeat(width - text.chars().count());
                 let style = if nth == 0 { Style::new().bold() } else { style_of(cell) };
-                let text = if self.colour && !text.is_empty() { style.paint(text).to_string() } else { text };
-                text + &blanks
+                self.paint(&text, style) + &blanks
             })
             .collect();
         format!("{}\n", shown.join(BORDER).trim_end())
@@ -101,20 +119,18 @@ fn widths(rows: &[Vec<&str>]) -> Vec<usize> {
     (0..columns).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect()
 }
 
-/// Takes from the widest column until the table fits.
-fn fit(mut widths: Vec<usize>, columns: usize) -> Vec<usize> {
+/// Takes from the widest column but the first until the table fits; none where it cannot.
+fn fit(mut widths: Vec<usize>, columns: usize) -> Option<Vec<usize>> {
     let borders = BORDER.len() * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>() + borders > columns {
-        match widths.iter_mut().max() {
-            Some(widest) if *widest > NARROWEST => *widest -= 1,
-            // It cannot fit; the terminal breaks its lines.
-            _ => break,
-        }
+        let widest = widths.iter_mut().skip(1).max().filter(|width| **width > NARROWEST)?;
+        *widest -= 1;
     }
-    widths
+    Some(widths)
 }
 
-fn cut(text: &str, width: usize) -> String {
+/// As much of a text as fits.
+pub(super) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
@@ -155,13 +171,20 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_made_to_fit() {
-        assert_eq!(
-            shown(LS, 28),
-            "2 pods, 100% replies ->\n\ncluster    |  ok   |  status\n           |       |\n\
-             marathon…  |  1/1  |\ntest.web…  |  1/2  |  éé\n\nend\n"
-        );
-        assert!(shown(LS, 1).contains("marat…  |  1/1  |"));
+    fn a_table_is_made_to_fit_and_its_first_column_stays_whole() {
+        let poll = "pod         |  metrics                 \n            |                          \n\
+                    test.a #12  |  {\"uptime\": 1, \"x\": \"y\"}\n";
+        assert_eq!(shown(poll, 30), "pod         |  metrics\n            |\ntest.a #12  |  {\"uptime\": 1, …\n");
+    }
+
+    #[test]
+    fn a_table_that_cannot_fit_is_spread_over_lines() {
+        let spread =
+            "2 pods, 100% replies ->\n\nmarathon.portal\n  ok      1/1\ntest.web-server\n  ok      1/2\n  status  éé\n\nend\n";
+        assert_eq!(shown(LS, 28), spread);
+        assert_eq!(shown(LS, 1), spread);
+        let long = format!("pod  |  metrics\n     |         \n{}  |  {}\n", "a".repeat(30), "b".repeat(30));
+        assert_eq!(shown(&long, 20), format!("{}\n  metrics  bbbbbbbb…\n", "a".repeat(30)));
     }
 
     #[test]
@@ -196,9 +219,9 @@ mod tests {
 
     #[test]
     fn it_does_not_matter_where_text_is_cut() {
-        let mut tables = Tables::new(28, true);
+        let mut tables = Tables::new(30, true);
         let pieces: String = LS.chars().map(|c| tables.push(&c.to_string())).collect();
-        let mut whole = Tables::new(28, true);
+        let mut whole = Tables::new(30, true);
         let at_once = whole.push(LS) + &whole.finish();
         assert_eq!(pieces + &tables.finish(), at_once);
     }

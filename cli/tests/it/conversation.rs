@@ -11,6 +11,7 @@ fn tools(received: &Received) -> Answer {
         "slow" => {
             Answer::Events(vec![Some(STARTED), Some(r#"{"event":"err","text":"1 of 3 pods\n"}"#), None, Some(OUT), Some(GOOD)])
         }
+        "scale" => Answer::Events(SCALING.to_vec()),
         "ls -j" => Answer::ok(r#"{"marathon.portal": {}, "marathon.web": {}}"#),
         "grep --help" => Answer::ok("usage: grep\n\noptional arguments:\n  -h, --help  show this\n  -j, --json  print JSON"),
         "bad" => Answer::failed("unknown command"),
@@ -23,6 +24,19 @@ fn tools(received: &Received) -> Answer {
 
 const OUT: &str = r#"{"event":"out","text":"3 pods"}"#;
 const GOOD: &str = r#"{"event":"ended","ok":true,"exit_code":0,"elapsed_ms":5,"truncated":false}"#;
+
+/// A run that waits for pods, and tells of one that is silent meanwhile.
+const SCALING: [Option<&str>; 9] = [
+    Some(STARTED),
+    Some(r#"{"event":"err","text":"web : 0/3 pods are up\n"}"#),
+    None,
+    Some(r#"{"event":"err","text":"web : 1/3 pods are up\n"}"#),
+    None,
+    Some(r#"{"event":"err","text":"web #7: no answer\n"}"#),
+    None,
+    Some(r#"{"event":"out","text":"100% success (+3 pods)\n"}"#),
+    Some(GOOD),
+];
 
 struct Talk {
     portal: Portal,
@@ -114,6 +128,38 @@ fn a_run_is_shown_as_it_happens_and_can_be_cancelled_midway() {
     talk.terminal.types("\x03").sees(|screen| screen.contains("error: cancelled")).stands_at(&prompt);
     talk.portal.wait_for_abandoned(2);
     talk.leaves();
+}
+
+#[test]
+fn what_a_command_waits_for_is_one_line_that_changes() {
+    let mut talk = talk(&User::new());
+    let prompt = talk.prompt.clone();
+    talk.terminal.types("scale\r").stands_at("web : 0/3 pods are up");
+    talk.portal.go_on();
+    talk.terminal.stands_at("web : 1/3 pods are up").sees(|screen| !screen.contains("0/3"));
+    talk.portal.go_on();
+    talk.terminal.sees(|screen| screen.contains("web #7: no answer\nweb : 1/3 pods are up"));
+    talk.portal.go_on();
+    talk.terminal.sees(|screen| screen.contains("web #7: no answer\n100% success (+3 pods)\n")).stands_at(&prompt);
+    assert!(!talk.leaves().contains("pods are up"));
+}
+
+#[test]
+fn a_command_that_is_cancelled_takes_its_line_along() {
+    let mut talk = talk(&User::new());
+    let prompt = talk.prompt.clone();
+    talk.terminal.types("scale\r").stands_at("web : 0/3 pods are up");
+    talk.terminal.types("\x03").sees(|screen| screen.contains("error: cancelled")).stands_at(&prompt);
+    assert!(!talk.leaves().contains("pods are up"));
+}
+
+#[test]
+fn on_a_pipe_there_is_a_line_for_each_change() {
+    let portal = Portal::start(tools);
+    (0..3).for_each(|_| portal.go_on());
+    let ran = User::new().ocho(&["cli", &portal.host(), "scale"]);
+    let told = "web : 0/3 pods are up\nweb : 1/3 pods are up\nweb #7: no answer\n";
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "100% success (+3 pods)\n", told));
 }
 
 #[test]
