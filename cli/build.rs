@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use wit_bindgen_core::wit_parser::Resolve;
+use wit_bindgen_core::{Files, WorldGenerator as _};
+use wit_bindgen_rust::Opts;
+
 fn main() {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")).parent().expect("the crate stands in the project").to_owned();
     let sdk = manifest(&root.join("sdk/rust/Cargo.toml"));
@@ -19,7 +23,12 @@ fn main() {
         collect(&root.join(folder), &["rs", "wit"], &mut rust);
     }
     rust.extend(["core/Cargo.toml", "sdk/rust/Cargo.toml"].map(|file| root.join(file)));
+    // What the macro in it stands for is written in its place.
+    let before = rust.len();
+    rust.retain(|file| !file.ends_with("sdk/rust/src/generated.rs"));
+    assert_eq!(rust.len() + 1, before, "the SDK generates its side of the contract in one file");
     list(&mut lists, "RUST", &root, &rust);
+    text(&mut lists, "BINDINGS", &bindings(&root.join("wit/0.1")));
 
     let mut wit = Vec::new();
     collect(&root.join("wit/0.1"), &["wit"], &mut wit);
@@ -114,6 +123,26 @@ fn manifest(file: &Path) -> Manifest {
     Manifest { all, needed }
 }
 
+/// The contract's guest side, as `wit_bindgen::generate!` in the SDK makes it: with it, plugins need not compile the generator.
+fn bindings(contract: &Path) -> String {
+    let mut resolve = Resolve::default();
+    let mut package = |name: &str| resolve.push_path(contract.join(name)).expect("the contract reads").0;
+    let packages = ["marathon", "pods", "proxy", "plugin"].map(&mut package);
+    let world = resolve.select_world(&packages, Some("ocho:plugin/imports")).expect("the world is there");
+    let mut files = Files::default();
+    let options = Opts { generate_all: true, ..Opts::default() };
+    options.build().generate(&mut resolve, world, &mut files).expect("the contract has bindings");
+    let (_, code) = files.iter().next().expect("a world is one file");
+    let code = std::str::from_utf8(code).expect("it is Rust");
+    format!(
+        "//! The contract's guest side, generated once for every plugin. Functions that a plugin does not call leave no import in it.\n\
+         #![allow(warnings, clippy::all, clippy::pedantic, reason = \"generated\")]\n\n{code}"
+    )
+}
+
+/// What is left of the generator's crate when its work is done.
+const BINDINGS_NEED: &str = "wit-bindgen = { version = \"@\", default-features = false, features = [\"async-spawn\", \"bitflags\", \"realloc\", \"std\"] }";
+
 /// The workspace of `.ocho/`: what the crates in it inherit, and no more.
 fn sdk_workspace(workspace: &str, dependencies: &BTreeSet<String>) -> String {
     let section = |name: &'static str| {
@@ -122,7 +151,11 @@ fn sdk_workspace(workspace: &str, dependencies: &BTreeSet<String>) -> String {
     };
     let package: Vec<&str> = section("[workspace.package]").collect();
     let is_wanted = |line: &&str| line.find(" = ").is_some_and(|end| dependencies.contains(&line[..end]));
-    let shared: Vec<&str> = section("[workspace.dependencies]").filter(is_wanted).collect();
+    let shared = section("[workspace.dependencies]").filter(is_wanted).map(|line| match line.strip_prefix("wit-bindgen = ") {
+        Some(rest) => BINDINGS_NEED.replace('@', rest.split('"').nth(1).unwrap_or_default()),
+        None => line.to_owned(),
+    });
+    let shared: Vec<String> = shared.collect();
     assert_eq!(
         shared.len(),
         dependencies.len(),

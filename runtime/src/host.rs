@@ -185,6 +185,22 @@ pub enum MarathonError {
     Other(#[from] Problem),
 }
 
+impl MarathonError {
+    /// What a refusal means, by its status and by the deployments that its body names.
+    pub fn of(refusal: Refusal) -> Self {
+        let answer: serde_json::Value = serde_json::from_str(&refusal.body).unwrap_or_default();
+        let deployments = answer["deployments"].as_array().into_iter().flatten();
+        let locks: Vec<String> = deployments.filter_map(|one| one["id"].as_str().map(str::to_owned)).collect();
+        match refusal.status {
+            404 => Self::NotFound(refusal.message),
+            409 if !locks.is_empty() => Self::Locked(locks),
+            400 | 422 => Self::Invalid(refusal),
+            401 | 403 => Self::Denied(refusal),
+            _ => Self::Refused(refusal),
+        }
+    }
+}
+
 /// A change that Marathon accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {

@@ -39,7 +39,8 @@ mod tests {
             assert!(has(RUST, path), "{path}");
         }
         assert!(has(WASI, "cli.wit") && has(CONTRACT, "proxy.wit") && has(PYTHON, "ocho_tool.py") && has(PYTHON, "ocho_job.py"));
-        assert!(WORKSPACE.contains("\nwit-bindgen = "));
+        assert!(WORKSPACE.contains("\nwit-bindgen = { version = \"0.") && WORKSPACE.contains("default-features = false"));
+        assert!(BINDINGS.contains("pub async fn find(") && !BINDINGS.contains("generate!("));
         assert!(version_of("wit-bindgen").starts_with("0."));
     }
 }

@@ -70,11 +70,14 @@ pub(crate) fn rollback(arguments: &RollbackArguments, screen: Screen) -> Result<
 }
 
 pub(crate) fn disable(arguments: &DisableArguments, screen: Screen) -> Result<ExitCode, Failure> {
-    switch(&arguments.tool, "/disable", &arguments.host, screen)
+    let done = switch(&arguments.tool, "/disable", &arguments.host)?;
+    arguments.host.print(screen, &done, || format!("{}: switched off; `ocho plugin enable {0}` switches it on", done.tool))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn enable(arguments: &EnableArguments, screen: Screen) -> Result<ExitCode, Failure> {
-    switch(&arguments.tool, "/enable", &arguments.host, screen)
+    let done = switch(&arguments.tool, "/enable", &arguments.host)?;
+    show(&done, &arguments.host, screen)
 }
 
 pub(crate) fn rm(arguments: &RmArguments, screen: Screen) -> Result<ExitCode, Failure> {
@@ -86,9 +89,8 @@ pub(crate) fn rm(arguments: &RmArguments, screen: Screen) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-fn switch(tool: &ToolName, what: &str, host: &HostArguments, screen: Screen) -> Result<ExitCode, Failure> {
-    let done = host.connect()?.order(Method::POST, tool, what, &json!({}))?;
-    show(&done, host, screen)
+fn switch(tool: &ToolName, what: &str, host: &HostArguments) -> Result<Activation, Failure> {
+    host.connect()?.order(Method::POST, tool, what, &json!({}))
 }
 
 /// Prints what came of an order.

@@ -119,7 +119,8 @@ fn carried(plan: Plan<'_>) -> Vec<(String, String)> {
         }
         (Language::Rust, WasiVersion::P3) => {
             let workspace = (".ocho/Cargo.toml".to_owned(), embedded::WORKSPACE.to_owned());
-            [below(".ocho/", embedded::RUST), vec![workspace, lock(plan.name, "ocho-sdk")]].concat()
+            let bindings = (".ocho/sdk/rust/src/generated.rs".to_owned(), embedded::BINDINGS.to_owned());
+            [below(".ocho/", embedded::RUST), vec![workspace, bindings, lock(plan.name, "ocho-sdk")]].concat()
         }
     }
 }
@@ -137,9 +138,11 @@ fn fill_in(text: &str, plan: Plan<'_>) -> String {
         (Language::Rust, WasiVersion::P2) => IN_RUST_P2,
         (Language::Python, _) => IN_PYTHON,
     };
+    let contract = if plan.language == Language::Python { "wit/deps/" } else { ".ocho/wit/" };
     text.replace("@name@", plan.name)
         .replace("@kind@", plan.kind.word())
         .replace("@language@", language)
+        .replace("@contract@", contract)
         .replace("@wit-bindgen@", embedded::version_of("wit-bindgen"))
 }
 
@@ -207,7 +210,7 @@ mod tests {
             for (path, text) in
                 files(plan).iter().filter(|(path, _)| !path.starts_with(".ocho/") && !path.starts_with("wit/deps/"))
             {
-                for word in ["@name@", "@kind@", "@language@", "@wit-bindgen@"] {
+                for word in ["@name@", "@kind@", "@language@", "@contract@", "@wit-bindgen@"] {
                     assert!(!text.contains(word), "{path}: {word}");
                 }
             }

@@ -74,7 +74,7 @@ pub(super) fn about(metadata: &Metadata) -> Vec<(&'static str, String)> {
 /// The fence of a tool's runs. What was set for this tool says so.
 pub(super) fn limits(limits: &LimitsView) -> Vec<(&'static str, String)> {
     let show = |limit: LimitView, show: &dyn Fn(u64) -> String| {
-        let value = limit.value.map_or_else(|| "none".to_owned(), show);
+        let value = limit.value.map_or_else(|| "no limit of its own".to_owned(), show);
         if limit.is_override { format!("{value} (set for this tool)") } else { value }
     };
     let millis = |value| time(Duration::from_millis(value));

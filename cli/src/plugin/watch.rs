@@ -1,9 +1,10 @@
 //! The sources of a project, as they are at one moment.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// More files are no plugin; the ones beyond are not looked at.
 const FILES_LIMIT: usize = 10_000;
@@ -11,7 +12,7 @@ const FILES_LIMIT: usize = 10_000;
 const WRITTEN: [&str; 4] = ["dist", "target", "__pycache__", "Cargo.lock"];
 
 /// Which files there are, when they changed and how long they are. Compared by looking again: editors replace files, and network
-/// folders tell nobody.
+/// folders tell nobody. A file that was moved here changed when it came, whatever its date says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Sources(BTreeMap<PathBuf, (SystemTime, u64)>);
 
@@ -32,22 +33,40 @@ impl Sources {
                 if about.is_dir() {
                     waiting.push(entry.path());
                 } else {
-                    found.insert(entry.path(), (about.modified().unwrap_or(SystemTime::UNIX_EPOCH), about.len()));
+                    found.insert(entry.path(), (changed(&about), about.len()));
                 }
             }
         }
         Self(found)
     }
 
-    /// When the last of them changed.
+    /// When the last of them came or changed.
     pub(super) fn newest(&self) -> SystemTime {
         self.0.values().map(|(changed, _)| *changed).max().unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }
 
+/// The later one of a file's date and of the moment at which the system last touched its entry.
+fn changed(about: &Metadata) -> SystemTime {
+    let touched = u64::try_from(about.ctime()).ok().zip(u32::try_from(about.ctime_nsec()).ok());
+    let touched = touched.map(|(seconds, nanos)| SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos));
+    about.modified().ok().max(touched).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_file_that_is_moved_here_is_new() {
+        let room = tempfile::tempdir().unwrap();
+        let (away, here) = (room.path().join("app.bak"), room.path().join("src"));
+        fs::create_dir(&here).unwrap();
+        let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        fs::File::create(&away).unwrap().set_modified(old).unwrap();
+        fs::rename(&away, here.join("app.py")).unwrap();
+        assert!(Sources::of(&here).newest() > old + Duration::from_secs(1));
+    }
 
     #[test]
     fn changes_are_seen_and_what_builds_write_is_not() {

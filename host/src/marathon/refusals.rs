@@ -34,22 +34,7 @@ pub(super) fn refusal(reply: &Reply) -> MarathonError {
         Some(message) => message.to_owned(),
         None => format!("Marathon answered {}", reply.status),
     };
-    let status = reply.status.as_u16();
-    let locks = locking_deployments(&answer);
-    let refusal = Refusal { status, message, body: lossy(reply) };
-    match status {
-        404 => MarathonError::NotFound(refusal.message),
-        409 if !locks.is_empty() => MarathonError::Locked(locks),
-        400 | 422 => MarathonError::Invalid(refusal),
-        401 | 403 => MarathonError::Denied(refusal),
-        _ => MarathonError::Refused(refusal),
-    }
-}
-
-fn locking_deployments(answer: &Value) -> Vec<String> {
-    let deployments = answer.get("deployments").and_then(Value::as_array);
-    let id = |deployment: &Value| deployment.get("id").and_then(Value::as_str).map(str::to_owned);
-    deployments.map(|deployments| deployments.iter().filter_map(id).collect()).unwrap_or_default()
+    MarathonError::of(Refusal { status: reply.status.as_u16(), message, body: lossy(reply) })
 }
 
 fn lossy(reply: &Reply) -> String {

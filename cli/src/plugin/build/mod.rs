@@ -4,9 +4,11 @@ mod metadata;
 mod python;
 mod rust;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::SystemTime;
 
 use clap::Args;
 
@@ -52,6 +54,7 @@ pub(super) fn component(project: &Project, screen: Screen) -> Result<PathBuf, Pl
         move |cause| PluginError::Write { path, cause }
     };
     fs::create_dir_all(project.dist()).map_err(failed(&project.dist()))?;
+    let began = SystemTime::now();
     let wasm = match project.language() {
         Language::Rust => rust::build(project, screen)?,
         // Cargo knows what is current, componentize-py starts anew each time.
@@ -61,8 +64,15 @@ pub(super) fn component(project: &Project, screen: Screen) -> Result<PathBuf, Pl
     let wasm = metadata::add(wasm, project.metadata());
     // Beside and renamed: whoever watches the folder never sees half a component.
     let part = component.with_extension("part");
-    fs::write(&part, wasm).and_then(|()| fs::rename(&part, &component)).map_err(failed(&component))?;
+    write(&part, &wasm, began).and_then(|()| fs::rename(&part, &component)).map_err(failed(&component))?;
     Ok(component)
+}
+
+/// Writes a component as old as its build's beginning: what changed while it was built is younger, and is built anew.
+fn write(file: &Path, wasm: &[u8], began: SystemTime) -> io::Result<()> {
+    let mut file = File::create(file)?;
+    file.write_all(wasm)?;
+    file.set_modified(began)
 }
 
 /// Whether the component is younger than all that it is made from.

@@ -29,6 +29,8 @@ pub(super) fn build(project: &Project, screen: Screen) -> Result<Vec<u8>, Plugin
     componentize.arg(out).current_dir(project.folder());
     // Its other packages are none of the plugin's.
     componentize.env_remove("VIRTUAL_ENV").env("PYTHONDONTWRITEBYTECODE", "1");
+    // What is wrong is wrong in the plugin: Python's own words say it, and its insides would only hide them.
+    componentize.env("RUST_BACKTRACE", "0");
     let note = screen.after_a_while("building with componentize-py");
     finish(&mut componentize, BY_HAND)?;
     drop(note);

@@ -73,7 +73,7 @@ impl State {
         version
     }
 
-    /// The app as Marathon shows it.
+    /// The app as Marathon shows it, one by one; in a list it is without its tasks.
     pub(super) fn shown(&self, id: &str) -> Option<Value> {
         let app = self.apps.get(id)?;
         let mut shown = Map::from_iter([("id".to_owned(), Value::String(format!("/{id}")))]);
@@ -88,6 +88,7 @@ impl State {
             ("tasksUnhealthy", json!(0)),
             ("version", json!(app.versions.last().map(|(version, _)| version))),
             ("deployments", json!(deployments)),
+            ("tasks", json!(self.shown_tasks(Some(id)))),
         ] {
             shown.insert(member.to_owned(), value);
         }
@@ -100,7 +101,13 @@ impl State {
         let show = |pod: &Pod| {
             let state = if pod.is_there(self.now) { "TASK_RUNNING" } else { "TASK_STAGING" };
             let app = format!("/{}", pod.application.as_deref().unwrap_or_default());
-            json!({"id": pod.task, "appId": app, "host": "127.0.0.1", "state": state, "stagedAt": self.timestamp(pod.from)})
+            let mut task = json!({"id": pod.task, "appId": app, "host": "127.0.0.1", "state": state});
+            // One that is not up yet has no `startedAt`.
+            let moments: &[&str] = if pod.is_there(self.now) { &["stagedAt", "startedAt"] } else { &["stagedAt"] };
+            for moment in moments {
+                task[*moment] = self.timestamp(pod.from).into();
+            }
+            task
         };
         self.pods.iter().filter(is_meant).filter(alive).map(show).collect()
     }

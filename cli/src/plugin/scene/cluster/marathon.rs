@@ -141,16 +141,7 @@ fn error(refuse: &RefusePart) -> MarathonError {
     let status = refuse.status.unwrap_or(500);
     let message = refuse.body.get("message").and_then(Value::as_str).map(str::to_owned);
     let message = message.unwrap_or_else(|| format!("Marathon answered {status}"));
-    let ids = refuse.body.get("deployments").and_then(Value::as_array).into_iter().flatten();
-    let locks: Vec<String> = ids.filter_map(|one| one.get("id")?.as_str().map(str::to_owned)).collect();
-    let refusal = Refusal { status, message, body: text_of(&refuse.body) };
-    match status {
-        404 => MarathonError::NotFound(refusal.message),
-        409 if !locks.is_empty() => MarathonError::Locked(locks),
-        400 | 422 => MarathonError::Invalid(refusal),
-        401 | 403 => MarathonError::Denied(refusal),
-        _ => MarathonError::Refused(refusal),
-    }
+    MarathonError::of(Refusal { status, message, body: text_of(&refuse.body) })
 }
 
 impl Marathon for Cluster {
@@ -158,7 +149,12 @@ impl Marathon for Cluster {
         let ids: Vec<String> = query.into_iter().filter(|(name, _)| name == "id").map(|(_, value)| value).collect();
         let list = move |state: &mut State| {
             let meant = state.apps.keys().filter(|app| ids.iter().all(|id| app.contains(plain(id))));
-            let apps: Vec<Value> = meant.filter_map(|id| state.shown(id)).collect();
+            let shown = meant.filter_map(|id| state.shown(id));
+            let without_tasks = |mut app: Value| {
+                app.as_object_mut().map(|app| app.remove("tasks"));
+                app
+            };
+            let apps: Vec<Value> = shown.map(without_tasks).collect();
             Ok(json!({"apps": apps}).to_string())
         };
         self.answer(get("/v2/apps".to_owned()), list).boxed()

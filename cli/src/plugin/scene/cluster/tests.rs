@@ -154,3 +154,18 @@ fn other_tools_answer() {
     });
     assert_eq!(took, Duration::from_secs(2));
 }
+
+#[test]
+fn an_app_is_shown_with_its_tasks_and_a_list_without() {
+    let scene = format!("{WEB}[marathon]\nboots-in = '5s'");
+    play(&scene, async |cluster| {
+        cluster.update_app("app.test.web".to_owned(), r#"{"instances": 3}"#.to_owned(), false).await.unwrap();
+        let shown = json(&cluster.app("/app.test.web".to_owned()).await.unwrap());
+        let tasks = shown["app"]["tasks"].as_array().unwrap();
+        let of = |nth: usize, member: &str| tasks[nth][member].as_str();
+        assert_eq!((of(0, "id"), of(0, "startedAt")), (Some("task.test.web.1"), Some("2026-01-01T00:00:00.000Z")));
+        assert_eq!((tasks.len(), of(2, "state"), of(2, "startedAt")), (3, Some("TASK_STAGING"), None));
+        let listed = json(&cluster.apps(Vec::new()).await.unwrap());
+        assert_eq!((&listed["apps"][0]["id"], listed["apps"][0].get("tasks")), (&"/app.test.web".into(), None));
+    });
+}
