@@ -169,6 +169,17 @@ pub async fn kill(pods: &[PodId], timeout: Duration) -> Vec<Answer> {
     answers(pods, timeout, "control/kill", host::control::kill(wire_ids(pods), millis(timeout)).await)
 }
 
+/// Hands a value to the models of pods.
+pub async fn signal(pods: &[PodId], payload: &Value, timeout: Duration) -> Vec<Answer> {
+    let payload = ocho_core::json::to_line(payload);
+    answers(pods, timeout, "control/signal", host::control::signal(wire_ids(pods), payload, millis(timeout)).await)
+}
+
+/// Makes pods connect and register anew; their sub-processes go on.
+pub async fn reregister(pods: &[PodId], timeout: Duration) -> Vec<Answer> {
+    answers(pods, timeout, "reset", host::control::reregister(wire_ids(pods), millis(timeout)).await)
+}
+
 /// Runs a tool of the pods, with copies of `files` of the working folder.
 pub async fn exec(pods: &[PodId], command_line: &str, files: &[String], timeout: Duration) -> Vec<Answer> {
     let asked = host::exec::run(wire_ids(pods), command_line.to_owned(), files.to_vec(), millis(timeout)).await;

@@ -69,7 +69,16 @@ macro_rules! questions {
 questions! {
     observe { info: "info", log: "log" }
     secrets { info: "info" }
-    control { on: "control/on", off: "control/off", kill: "control/kill" }
+    verbs { on: "control/on", off: "control/off", kill: "control/kill", reregister: "reset" }
+}
+
+pub(crate) mod control {
+    pub(crate) use super::verbs::{kill, off, on, reregister};
+    use crate::generated::ocho::pods::types::{Answer, PodId};
+
+    pub(crate) async fn signal(pods: Vec<PodId>, payload: String, timeout_ms: u32) -> Vec<Answer> {
+        super::ask(pods, "control/signal", &format!(" {payload}"), timeout_ms).await
+    }
 }
 
 pub(crate) mod exec {

@@ -79,6 +79,15 @@ impl Cluster {
         answer
     }
 
+    /// The tasks of an app. One that is no pod yet has not started.
+    fn tasks(&self, id: &str) -> Value {
+        let show = |pod: &Pod| {
+            let started = (pod.from <= self.clock.now).then(|| stamp(pod.from.as_secs()));
+            json!({"id": pod.task, "appId": format!("/{id}"), "startedAt": started})
+        };
+        self.pods.iter().filter(|pod| pod.application.as_deref() == Some(id)).map(show).collect()
+    }
+
     fn known(&self, id: &str) -> Result<&Value, wire::Error> {
         self.apps.get(id).ok_or_else(|| wire::Error::NotFound(format!("App '/{id}' does not exist")))
     }
@@ -125,7 +134,18 @@ impl Cluster {
 }
 
 fn deployment() -> wire::Deployment {
-    wire::Deployment { id: "deployment".to_owned(), version: "2026-01-01T00:00:00.000Z".to_owned() }
+    wire::Deployment { id: "deployment".to_owned(), version: stamp(0) }
+}
+
+/// The name of an app's version, counted from the first.
+fn version(nth: usize) -> String {
+    stamp(nth as u64)
+}
+
+/// So many seconds after the beginning of a year, as Marathon writes times.
+fn stamp(seconds: u64) -> String {
+    let (day, second) = (seconds / 86_400 + 1, seconds % 86_400);
+    format!("2026-01-{day:02}T{:02}:{:02}:{:02}.000Z", second / 3600, second / 60 % 60, second % 60)
 }
 
 #[expect(clippy::unused_async, reason = "has the form of the generated functions")]
@@ -138,8 +158,51 @@ pub(crate) mod inspect {
     pub(crate) async fn app(id: String) -> Result<String, Error> {
         with(|cluster| {
             cluster.hear(format!("GET /v2/apps/{id}"))?;
-            Ok(json!({"app": cluster.known(&id)?}).to_string())
+            let mut app = cluster.known(&id)?.clone();
+            app["tasks"] = cluster.tasks(&id);
+            Ok(json!({"app": app}).to_string())
         })
+    }
+
+    pub(crate) async fn apps(query: Vec<(String, String)>) -> Result<String, Error> {
+        with(|cluster| {
+            cluster.hear("GET /v2/apps".to_owned())?;
+            let is_meant = |id: &str| query.iter().filter(|(name, _)| name == "id").all(|(_, part)| id.contains(part.as_str()));
+            let meant = cluster.apps.iter().filter(|(id, _)| is_meant(id));
+            let shown = meant.map(|(id, app)| {
+                let mut app = app.clone();
+                app["id"] = format!("/{id}").into();
+                app
+            });
+            Ok(json!({"apps": shown.collect::<Vec<_>>()}).to_string())
+        })
+    }
+
+    pub(crate) async fn versions(id: String) -> Result<Vec<String>, Error> {
+        with(|cluster| {
+            cluster.hear(format!("GET /v2/apps/{id}/versions"))?;
+            cluster.known(&id)?;
+            Ok((0..cluster.versions[&id].len()).rev().map(super::version).collect())
+        })
+    }
+
+    pub(crate) async fn version(id: String, version: String) -> Result<String, Error> {
+        with(|cluster| {
+            cluster.hear(format!("GET /v2/apps/{id}/versions/{version}"))?;
+            cluster.known(&id)?;
+            let versions = &cluster.versions[&id];
+            let found = versions.iter().rev().enumerate().find(|(nth, _)| super::version(*nth) == version);
+            let missing = || Error::NotFound(format!("App '/{id}' has no version {version}"));
+            found.map(|(_, definition)| definition.to_string()).ok_or_else(missing)
+        })
+    }
+
+    pub(crate) async fn deployments() -> Result<String, Error> {
+        with(|cluster| cluster.hear("GET /v2/deployments".to_owned()).map(|()| json!([]).to_string()))
+    }
+
+    pub(crate) async fn queue() -> Result<String, Error> {
+        with(|cluster| cluster.hear("GET /v2/queue".to_owned()).map(|()| json!({"queue": []}).to_string()))
     }
 
     pub(crate) async fn tasks(id: Option<String>) -> Result<String, Error> {
@@ -147,9 +210,7 @@ pub(crate) mod inspect {
         with(|cluster| {
             cluster.hear(format!("GET /v2/apps/{id}/tasks"))?;
             cluster.known(&id)?;
-            let tasks = cluster.pods.iter().filter(|pod| pod.application.as_deref() == Some(id.as_str()));
-            let tasks: Vec<_> = tasks.map(|pod| json!({"id": pod.task})).collect();
-            Ok(json!({"tasks": tasks}).to_string())
+            Ok(json!({"tasks": cluster.tasks(&id)}).to_string())
         })
     }
 }
@@ -189,6 +250,10 @@ pub(crate) mod operate {
             cluster.settle(&id);
             Ok(deployment())
         })
+    }
+
+    pub(crate) async fn cancel_deployment(id: String, _force: bool) -> Result<(), Error> {
+        with(|cluster| cluster.hear(format!("DELETE /v2/deployments/{id}")))
     }
 
     pub(crate) async fn restart_app(id: String, _force: bool) -> Result<Deployment, Error> {

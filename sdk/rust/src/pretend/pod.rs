@@ -163,6 +163,7 @@ impl Pod {
             "info" => Says::Http(200, Value::Object(self.info.clone())),
             "log" => Says::Http(200, json!(self.log)),
             "exec" => Says::Http(404, json!({})),
+            "control/signal" | "reset" if !self.is_dead => Says::Http(200, json!({})),
             _ if self.is_dead => Says::Http(410, json!({})),
             "control/on" => become_process("running"),
             "control/off" => become_process("stopped"),
