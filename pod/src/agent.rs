@@ -92,6 +92,7 @@ impl Agent {
             orders,
             resets,
             tools: Arc::new(pod.tools),
+            room: control::Room::default(),
             guard: Arc::new(Guard::new(environment.control_token.clone())),
             publish_secrets: environment.publish_secrets,
         };

@@ -1,16 +1,19 @@
 //! `/exec`: a tool, its arguments, and files for it in a folder of its own.
 
 use std::path::Path;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 use tracing::warn;
 
 use crate::control::Control;
 use crate::control::answers::{bare, json};
+use crate::control::body::UPLOAD_TIME;
 use crate::tools::Limits;
 
 /// Why the files of a request were not stored.
@@ -22,6 +25,8 @@ enum UploadError {
     Files(usize),
     #[error("more than {0} bytes")]
     Bytes(u64),
+    #[error("the files were not there within {} s", .0.as_secs())]
+    Late(Duration),
     #[error("the form cannot be read: {0}")]
     Form(String),
     #[error("cannot store a file")]
@@ -33,6 +38,7 @@ impl UploadError {
         match self {
             Self::Name(_) | Self::Form(_) => StatusCode::BAD_REQUEST,
             Self::Files(_) | Self::Bytes(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Late(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Io(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -52,7 +58,7 @@ pub(crate) async fn answer(control: &Control, request: Request) -> Response {
         }
     };
     if is_upload(request.headers())
-        && let Err(error) = store_files(request, folder.path(), control.tools.limits()).await
+        && let Err(error) = store_files_in_time(request, folder.path(), control.tools.limits()).await
     {
         warn!(tool = name, %error, "refused the files for a tool");
         return bare(error.code());
@@ -64,6 +70,12 @@ pub(crate) async fn answer(control: &Control, request: Request) -> Response {
 fn is_upload(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")
+}
+
+/// A caller who never ends must not keep a tool's place.
+async fn store_files_in_time(request: Request, folder: &Path, limits: Limits) -> Result<(), UploadError> {
+    let late = |_| UploadError::Late(UPLOAD_TIME);
+    timeout(UPLOAD_TIME, store_files(request, folder, limits)).await.map_err(late)?
 }
 
 /// Stores every file under the name of its field. Fields that are no files are passed over.

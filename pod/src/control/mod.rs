@@ -1,6 +1,7 @@
 //! The control API: plain HTTP, `POST` only, every answer a line of JSON.
 
 mod answers;
+mod body;
 mod exec;
 mod routes;
 mod server;
@@ -14,6 +15,7 @@ use crate::log::Log;
 use crate::signing::Guard;
 use crate::tools::Tools;
 
+pub(crate) use body::Room;
 pub use routes::router;
 pub use server::{Limits, serve};
 pub use task::Task;
@@ -35,6 +37,8 @@ pub struct Control {
     pub tools: Arc<Tools>,
     /// Who may come in.
     pub guard: Arc<Guard>,
+    /// Room for the bodies of requests.
+    pub(crate) room: Room,
     /// Whether `/info` shows metrics that look like secrets to callers who did not sign.
     pub publish_secrets: bool,
 }

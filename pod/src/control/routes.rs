@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
 use ocho_core::masking;
 use serde_json::{Map, Value};
 
 use crate::control::answers::{bare, json};
+use crate::control::body::{Held, ORDER_TIME, UPLOAD_TIME};
 use crate::control::{Control, Task, exec};
 use crate::face;
 use crate::signing::{Line, Refusal};
@@ -69,8 +69,9 @@ async fn answer(State(control): State<Control>, request: Request) -> Response {
         (&Method::OPTIONS, _) => return options(),
         _ => return bare(StatusCode::METHOD_NOT_ALLOWED),
     }
-    let request = match admit(&control, request).await {
-        Ok(request) => request,
+    // A signed body takes its room until the request is answered.
+    let (request, _held) = match admit(&control, request).await {
+        Ok(admitted) => admitted,
         Err(code) => return bare(code),
     };
     match route {
@@ -84,16 +85,16 @@ async fn answer(State(control): State<Control>, request: Request) -> Response {
 }
 
 /// Lets a request in. With a token the signature covers the body, which is read for that.
-async fn admit(control: &Control, request: Request) -> Result<Request, StatusCode> {
+async fn admit(control: &Control, request: Request) -> Result<(Request, Option<Held>), StatusCode> {
     if !control.guard.asks_for_signatures() {
-        return Ok(request);
+        return Ok((request, None));
     }
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, SIGNED_BYTES).collect().await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?.to_bytes();
+    let held = control.room.read(body, SIGNED_BYTES, UPLOAD_TIME).await?;
     let path_and_query = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let line = Line { method: head.method.as_str(), path_and_query };
-    match control.guard.admit(&line, &head.headers, &body) {
-        Ok(()) => Ok(Request::from_parts(head, Body::from(body))),
+    match control.guard.admit(&line, &head.headers, &held.bytes) {
+        Ok(()) => Ok((Request::from_parts(head, Body::from(held.bytes.clone())), Some(held))),
         Err(Refusal::Unsigned) => Err(StatusCode::UNAUTHORIZED),
         Err(Refusal::Busy) => Err(StatusCode::SERVICE_UNAVAILABLE),
     }
@@ -143,10 +144,11 @@ async fn order(control: &Control, task: &str, seconds: Option<&str>, request: Re
         Some(Err(_)) => return bare(StatusCode::INTERNAL_SERVER_ERROR),
     };
     let visible = !is_form(request.headers());
-    let Ok(body) = Limited::new(request.into_body(), BODY_BYTES).collect().await else {
-        return bare(StatusCode::PAYLOAD_TOO_LARGE);
+    let held = match control.room.read(request.into_body(), BODY_BYTES, ORDER_TIME).await {
+        Ok(held) => held,
+        Err(code) => return bare(code),
     };
-    let body = if visible { read(&body.to_bytes()) } else { Value::Object(Map::new()) };
+    let body = if visible { read(&held.bytes) } else { Value::Object(Map::new()) };
     let reply = control.orders.give(task, body, wait).await;
     json(StatusCode::from_u16(reply.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &reply.body)
 }
@@ -159,6 +161,6 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 /// What is no JSON counts as nothing.
-fn read(body: &Bytes) -> Value {
+fn read(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_else(|_| Value::Object(Map::new()))
 }

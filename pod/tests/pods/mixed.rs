@@ -3,7 +3,7 @@
 use ocho_tests::wait::until_so;
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, Pod, SOON};
+use crate::lab::{Lab, Pod, SOON, wait_for_configurations};
 use crate::original::{Original, ask};
 
 const OURS: &str = "[process]\ncommand = \"sleep 1000\"\n[cluster]\ndamper = \"500ms\"\n";
@@ -64,29 +64,24 @@ fn an_original_leader_configures_ours_and_ours_follow_it_into_the_lead() {
     assert_eq!(lab.node("web", "hash").unwrap().len(), 47);
 }
 
-/// A leader that reads a pod's node while the number in it is still the expected one would give the pod a number that is another's.
+/// An original says nowhere that it was killed: its leader finds out when it asks it the next time.
 #[test]
-fn a_pod_refuses_a_number_that_is_not_its_own() {
-    let Some(lab) = Lab::open("a_pod_refuses_a_number_that_is_not_its_own") else { return };
+fn b02_an_original_that_was_killed_is_left_out_of_the_next_configuration() {
+    let Some(lab) = Lab::open("b02_an_original_that_was_killed_is_left_out_of_the_next_configuration") else { return };
+    let first = lab.described("web", OURS);
+    wait_for_configurations(&[&first], 1);
     let original = Original::start(&lab, "web", 1);
-    original.queue();
-    let pod = lab.described("web", OURS);
-    until_so("two registrations", SOON, || original.local().len() == 2);
-    let pods = original.local();
-    let (key, registration) = pods.iter().find(|(key, _)| **key != original.key).unwrap();
-    let asked = |task: &str, seq: u64| {
-        let mut pods = pods.clone();
-        pods[key]["seq"] = json!(seq);
-        ask(registration, task, &json!({"dependencies": {}, "pods": pods, "key": key}))
-    };
-    for (task, code) in [("check", 406), ("on", 406), ("off", 406), ("ok", 500)] {
-        assert_eq!(asked(task, 7), code, "{task}");
-    }
-    assert_eq!((pod.info()["process"].as_str(), pod.starts()), (Some("stopped"), 0));
-    for task in ["check", "on", "ok"] {
-        assert_eq!(asked(task, 1), 200, "{task}");
-    }
-    assert_eq!(pod.info()["process"], "running");
+    wait_for_configurations(&[&first], 2);
+    assert_eq!(ask(&Value::Object(original.registration().clone()), "kill", &json!({})), 200);
+    assert_eq!(lab.snapshot("web").len(), 2, "nobody knows yet");
+    let second = lab.described("web", OURS);
+    wait_for_configurations(&[&first], 3);
+    let known: Vec<u64> = lab.snapshot("web").values().filter_map(|pod| pod["seq"].as_u64()).collect();
+    assert!(known.len() == 2 && !known.contains(&original.registration()["seq"].as_u64().unwrap()), "{known:?}");
+    let asked = original.asked();
+    let last: Vec<&str> = asked.iter().rev().take(2).map(|asked| asked.path.as_str()).collect();
+    assert_eq!(last, ["/control/check/60", "/control/kill/60"]);
+    assert_eq!((first.starts(), second.starts()), (1, 1));
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Original {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
     }
 
-    /// How often it started its process, and whether it killed itself.
+    /// How often it started its process, and whether it is dead.
     pub(crate) fn life(&self) -> (usize, bool) {
         let machine = self.machine.lock().unwrap_or_else(PoisonError::into_inner);
         (machine.starts, machine.dead)
@@ -227,6 +227,10 @@ impl Machine {
                 } else {
                     500
                 }
+            }
+            "kill" => {
+                self.dead = true;
+                200
             }
             "on" if !usable => {
                 self.dead = true;

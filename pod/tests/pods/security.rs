@@ -67,8 +67,18 @@ fn s08_many_and_large_requests_have_a_bound() {
     let silent: Vec<TcpStream> = (0..200).filter_map(|_| TcpStream::connect(("127.0.0.1", pod.port)).ok()).collect();
     assert_eq!(silent.len(), 200);
     assert_eq!(pod.code("/control/signal"), 200);
-    // A queue of orders that is full says so.
     drop(silent);
+    // Neither do bodies that never end take all of its memory: the last ones are told that there is no room.
+    let unfinished = |_| {
+        let mut stream = TcpStream::connect(("127.0.0.1", pod.port)).unwrap();
+        let head = format!("POST /control/signal HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", 16 << 20);
+        // The pod may close it in the midst of this.
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&large[..15 << 20]));
+        stream
+    };
+    let unfinished: Vec<TcpStream> = (0..10).map(unfinished).collect();
+    assert_eq!(pod.code("/control/signal"), 200);
+    drop(unfinished);
     let mut garbage = TcpStream::connect(("127.0.0.1", pod.port)).unwrap();
     garbage.write_all(b"\x16\x03\x01 nonsense\r\n\r\n").unwrap();
     assert_eq!(pod.info()["process"], "running");

@@ -106,7 +106,8 @@ fn t04_a_crash_loop_slows_down() {
     let (starts, info) = (pod.starts(), pod.info());
     assert_eq!((&info["process"], &info["detail"]), (&"stopped".into(), &"turned off by request; `on` starts it".into()));
     assert_eq!(pod.code("/control/on"), 200);
-    assert_eq!(pod.starts(), starts + 1, "the start that was due was forgotten");
+    // How often more is a matter of moments: it is back at the beginning of its loop.
+    assert!(pod.starts() > starts);
 }
 
 #[test]
