@@ -303,19 +303,20 @@ impl Lifecycle {
             warn!(generation = ?cluster.generation, "refused a leader that is not the leader any more");
             return Err(Reply::REFUSED);
         }
-        let own = self.number().await;
-        if own != Some(cluster.seq) {
-            warn!(own = ?own, said = cluster.seq.0, "refused a request that gives this pod another number");
+        if self.was_mistaken_for(cluster.seq).await {
+            warn!(said = cluster.seq.0, "refused a leader that read this pod's node before its number was right");
             return Err(Reply::REFUSED);
         }
         Ok(cluster)
     }
 
-    /// This pod's number. A pod that has none yet gets it within moments, or has no registry.
-    async fn number(&mut self) -> Option<PodSeq> {
+    /// Whether this number stood in the pod's node by mistake. Any other one is taken as the original does, also one that somebody
+    /// made up.
+    async fn was_mistaken_for(&mut self, seq: PodSeq) -> bool {
+        // A pod that has no number yet gets it within moments, or has no registry.
         let _ = timeout(NUMBER_LIMIT, self.registrations.wait_for(Option::is_some)).await;
         self.note_registration();
-        self.registrations.borrow().as_ref().map(|registered| registered.seq)
+        self.registrations.borrow().as_ref().is_some_and(|registered| registered.mistaken == Some(seq))
     }
 
     // The process.
@@ -515,5 +516,44 @@ async fn until(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::control::task::Task;
+    use crate::hooks::PlainHooks;
+
+    #[tokio::test]
+    async fn a_number_that_stood_there_by_mistake_is_refused_and_no_other() {
+        let (registrations, registered) = watch::channel(None);
+        let face = Arc::new(Face::new(Vec::new()));
+        let (pod, orders) = Lifecycle::new(
+            Box::new(PlainHooks::new(vec!["true".to_owned()])),
+            LifecycleSettings::default(),
+            Variables::default(),
+            true,
+            face,
+            Log::default(),
+            registered,
+        );
+        let stop = CancellationToken::new();
+        let living = tokio::spawn(pod.run(stop.clone()));
+        let checked = async |seq: u32| {
+            let pods = json!({"k": {"seq": seq, "ip": "127.0.0.1", "ports": {}}});
+            let body = json!({"key": "k", "pods": pods, "dependencies": {}});
+            orders.give(Task::Check, body, Duration::from_secs(60)).await.code
+        };
+        let place = Registered { seq: PodSeq(2), mistaken: Some(PodSeq(1)), zxid: 7, path: "/k.2".to_owned() };
+        // It waits for the pod's place in the registry.
+        let (early, _) = tokio::join!(checked(1), async { registrations.send_replace(Some(place.clone())) });
+        assert_eq!((early, checked(2).await, checked(9).await), (406, 200, 200));
+        registrations.send_replace(Some(Registered { mistaken: None, ..place }));
+        assert_eq!(checked(1).await, 200);
+        stop.cancel();
+        living.await.unwrap();
     }
 }

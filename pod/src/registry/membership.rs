@@ -15,6 +15,7 @@ pub(crate) struct Membership {
     paths: ClusterPaths,
     registration: Map<String, Value>,
     seq: Option<PodSeq>,
+    mistaken: Option<PodSeq>,
 }
 
 /// A node that stands in the registry.
@@ -22,6 +23,8 @@ pub(crate) struct Membership {
 pub(crate) struct Registered {
     /// The pod's number.
     pub(crate) seq: PodSeq,
+    /// The number that stood in its first node for a moment, where that was another one.
+    pub(crate) mistaken: Option<PodSeq>,
     /// Transaction that created the node, or -1 where the server does not tell.
     pub(crate) zxid: i64,
     /// The node.
@@ -30,7 +33,7 @@ pub(crate) struct Registered {
 
 impl Membership {
     pub(crate) fn new(key: String, paths: ClusterPaths, registration: Map<String, Value>) -> Self {
-        Self { key, paths, registration, seq: None }
+        Self { key, paths, registration, seq: None, mistaken: None }
     }
 
     /// Adds a member to the registration that is written from now on.
@@ -53,13 +56,14 @@ impl Membership {
         let (path, number) = self.create(client, &folder, guess).await?;
         let seq = *self.seq.get_or_insert(number);
         if seq != guess {
+            self.mistaken = Some(guess);
             let content = self.content(seq);
             steady(client, || client.set_data(&path, &content, None)).await?;
         }
         self.remove_leftovers(client, &folder, &path).await?;
         let stat = steady(client, || client.check_stat(&path)).await?;
         info!(seq = seq.0, node = path, "registered");
-        Ok(Registered { seq, zxid: stat.map_or(-1, |stat| stat.czxid), path })
+        Ok(Registered { seq, mistaken: self.mistaken, zxid: stat.map_or(-1, |stat| stat.czxid), path })
     }
 
     /// Writes the registration again, after [`Membership::mark`].
