@@ -83,6 +83,13 @@ fn what_marathon_refuses_is_told() {
     let reply = world.host.call("deploy c.yml -j").file("c.yml", "cluster: c\nimage: i\n").send();
     let why = reply.json()["c.yml"]["why"].as_str().unwrap().to_owned();
     assert_eq!((reply.ok, why.as_str()), (false, "submission failed (HTTP 409): An app with id [/x] already exists."));
+
+    let details =
+        json!([{"path": "/id", "errors": ["must be in lower case", "too long"]}, {"path": "/cpus", "errors": ["negative"]}]);
+    let world = World::new(move |_| Answer::Json(422, json!({"message": "Object is not valid", "details": details})));
+    let said = world.host.call("deploy c.yml").file("c.yml", "cluster: c\nimage: i\n").send().failure();
+    let why = "submission failed (HTTP 422): Object is not valid (/id: must be in lower case, too long; /cpus: negative)";
+    assert_eq!(said, format!("0% success (+0 pods)\nc.yml : failed to deploy -> {why}"));
 }
 
 #[test]
