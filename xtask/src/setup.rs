@@ -18,12 +18,13 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 8] = [
     Need { package: "curl", is_there: || on_path("curl").is_some() },
     Need { package: "openssl", is_there: || on_path("openssl").is_some() },
     Need { package: "tmux", is_there: || on_path("tmux").is_some() },
     Need { package: "iproute2", is_there: || on_path("ip").is_some() },
     Need { package: "default-jre-headless", is_there: || on_path("java").is_some() },
+    Need { package: "minisign", is_there: || on_path("minisign").is_some() },
     // The server itself, without the package `zookeeper`, which would bring a desktop with it.
     Need { package: "libzookeeper-java", is_there: || Path::new("/usr/share/java/zookeeper.jar").is_file() },
     Need { package: "python3-venv", is_there: has_python_venv },

@@ -5,3 +5,4 @@ mod files;
 mod flavours;
 mod guide;
 mod operate;
+mod strangers;

@@ -1,11 +1,12 @@
 //! `ocho plugin` against a host with a token: each command once, in both forms.
 
 use std::fs;
+use std::process::Command;
 
 use ocho_tests::TestHost;
 use ocho_tests::command::{self, Ended};
-use ocho_tests::programs::guest;
-use ocho_tests::{ocho, wait};
+use ocho_tests::programs::{guest, on_path};
+use ocho_tests::{ocho, skip, wait};
 use serde_json::Value;
 
 use ocho_tests::author::BUILT_WITHIN;
@@ -122,4 +123,55 @@ fn names_are_protected_and_strangers_refused() {
     assert!(no_sig.code == 4 && no_sig.stderr.contains("none.minisig"), "{no_sig:?}");
     let nobody = plugin(&host, TOKEN, &["ls", "--host", "127.0.0.1:1"]);
     assert!(nobody.code == 3, "{nobody:?}");
+}
+
+#[test]
+fn what_minisign_signed_is_taken_and_nothing_else() {
+    const NAME: &str = "what_minisign_signed_is_taken_and_nothing_else";
+    if on_path("minisign").is_none() {
+        return skip(NAME, "minisign is not installed");
+    }
+    let room = tempfile::tempdir().unwrap();
+    let minisign = |words: &[&str]| {
+        let mut minisign = Command::new("minisign");
+        command::run(minisign.args(words).current_dir(room.path()), BUILT_WITHIN).ok()
+    };
+    for maker in ["maker", "stranger"] {
+        // `-W`: the secret key has no password, so nobody is asked for one.
+        let _ = minisign(&["-G", "-W", "-p", &format!("{maker}.pub"), "-s", &format!("{maker}.key")]);
+    }
+    let public = fs::read_to_string(room.path().join("maker.pub")).unwrap();
+    let key = format!("maker={}", public.lines().nth(1).unwrap());
+    let host = TestHost::up().token(TOKEN).words(&["--tool-keys", &key, "--tool-signatures", "required"]).start();
+    let run = |words: &[&str]| plugin(&host, TOKEN, words);
+    let hello = file(&host, "hello");
+    let refused = |words: &[&str], why: &str| {
+        let ended = run(words);
+        assert!(ended.code == 1 && ended.stderr.contains(why) && ended.stderr.contains("--sig FILE"), "{words:?}: {ended:?}");
+    };
+    refused(&["install", &hello], "not signed");
+
+    let path = host.work().join(&hello);
+    let path = path.to_str().unwrap();
+    for (maker, words, why) in [("stranger", &[][..], "a key that this host does not know"), ("maker", &["-l"], "")] {
+        let signature = format!("{path}.minisig");
+        let key = format!("{maker}.key");
+        let _ = minisign(&[&["-S", "-s", &key, "-m", path, "-x", &signature], words].concat());
+        if why.is_empty() {
+            assert!(run(&["install", &hello]).ok().contains("revision 1 is active"));
+        } else {
+            refused(&["install", &hello], why);
+        }
+    }
+    // The kind that it makes by itself, beside another file.
+    let elsewhere = host.work().join("signature");
+    let _ = minisign(&["-S", "-s", "maker.key", "-m", path, "-x", elsewhere.to_str().unwrap()]);
+    let plan = run(&["install", &hello, "--as", "greet", "--sig", "signature", "--plan"]).ok();
+    assert!(plan.contains("good, by maker"), "{plan}");
+    assert!(run(&["install", &hello, "--as", "greet", "--sig", "signature"]).ok().contains("is active"));
+    assert!(run(&["inspect", "greet"]).ok().contains("  maker  "));
+    assert_eq!(host.ocho(&["greet"]).stdout.trim_end(), "hello");
+    // It is good for this component alone.
+    let echo = file(&host, "echo");
+    refused(&["install", &echo, "--sig", "signature"], "signature");
 }
