@@ -67,7 +67,7 @@ fn keep(jobs: &Jobs, file: &Sent) -> std::io::Result<Upload> {
     let mut archive = jobs.0.folders.spool()?;
     archive.write_all(&file.content)?;
     archive.seek(SeekFrom::Start(0))?;
-    Ok(Upload { archive, pieces: jobs.0.token.pieces(), digest: hex(&sha256(&file.content)) })
+    Ok(Upload { archive, pieces: jobs.0.token.pieces(), digest: hex(&sha256(&file.content)), _room: None })
 }
 
 /// `run <tgz> <script> [<script> ...] [-v|--variables key:value [key:value ...]]`

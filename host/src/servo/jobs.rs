@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ocho_core::signature::Token;
 use ocho_runtime::host::{Outgoing, Registry};
-use ocho_runtime::{Engine, Limits, WorkFolder};
+use ocho_runtime::{Engine, Limits};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -221,7 +221,7 @@ impl Jobs {
         self.live().insert(job.id, job.clone());
         self.journal().record_job(job.record(State::Queued));
         tracing::info!(job = %job.id, names = order.names.join("+"), "job came");
-        let (jobs, theirs) = (self.clone(), job.clone());
+        let (jobs, theirs, archive) = (self.clone(), job.clone(), order.upload.archive);
         self.0.tasks.spawn(async move {
             let over = Over { jobs: jobs.clone(), job: theirs.clone() };
             let place = match place {
@@ -233,7 +233,7 @@ impl Jobs {
             };
             drop(waiting);
             theirs.state.send_replace(State::Running);
-            let state = super::sequence::carry_out(&jobs, &theirs, order.upload.archive).await;
+            let state = super::sequence::carry_out(&jobs, &theirs, archive).await;
             drop(place);
             over.ended(state);
         });

@@ -5,12 +5,14 @@ use std::io::{Seek as _, SeekFrom};
 
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest as _, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use ocho_core::signature::{Pieces, Token, hex};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::folders::JobFolders;
+use crate::portal::BODY_BYTES;
 
 /// An uploaded bundle.
 pub(super) struct Upload {
@@ -20,6 +22,8 @@ pub(super) struct Upload {
     pub(super) pieces: Pieces,
     /// SHA-256 of the archive, in hexadecimal digits.
     pub(super) digest: String,
+    /// Its part of the room for uploads, until somebody has vouched for it.
+    pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
 /// Why there is no bundle. Told as an unexpected failure, as the original does.
@@ -29,10 +33,19 @@ pub(super) enum UploadError {
     NotMultipart,
     #[error("no file part named tgz: send the bundle as curl -F tgz=@upload.tgz does")]
     NoBundle,
-    #[error("{}", .0.body_text())]
+    #[error("{}", told(.0))]
     Multipart(#[from] MultipartError),
+    #[error("the host takes no more uploads now; try again later")]
+    Busy,
     #[error("the bundle cannot be kept: {0}")]
     Disk(#[from] std::io::Error),
+}
+
+fn told(error: &MultipartError) -> String {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => format!("the upload is larger than {} MiB", BODY_BYTES >> 20),
+        _ => error.body_text(),
+    }
 }
 
 /// Reads a request to its end.
@@ -51,7 +64,16 @@ pub(super) async fn receive(request: Request, folders: &JobFolders, token: &Toke
 async fn keep(mut part: Field<'_>, folders: &JobFolders, token: &Token) -> Result<Upload, UploadError> {
     let (mut pieces, mut digest) = (token.pieces(), Sha256::new());
     let mut file = tokio::fs::File::from_std(folders.spool()?);
+    let (mut bytes, mut room) = (0, None::<OwnedSemaphorePermit>);
     while let Some(chunk) = part.chunk().await? {
+        bytes += chunk.len();
+        while bytes > room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) << 20 {
+            let more = folders.room().ok_or(UploadError::Busy)?;
+            match &mut room {
+                Some(room) => room.merge(more),
+                None => room = Some(more),
+            }
+        }
         pieces.update(&chunk);
         digest.update(&chunk);
         file.write_all(&chunk).await?;
@@ -59,7 +81,7 @@ async fn keep(mut part: Field<'_>, folders: &JobFolders, token: &Token) -> Resul
     file.flush().await?;
     let mut archive = file.into_std().await;
     archive.seek(SeekFrom::Start(0))?;
-    Ok(Upload { archive, pieces, digest: hex(&digest.finalize()) })
+    Ok(Upload { archive, pieces, digest: hex(&digest.finalize()), _room: room })
 }
 
 /// Whether a part is the file `tgz`; without a file name it is a text. Not left to the reader of multipart, which sees no file name
@@ -97,6 +119,25 @@ mod tests {
 
     fn check(disposition: &[u8]) -> bool {
         is_bundle(&[(header::CONTENT_DISPOSITION, HeaderValue::from_bytes(disposition).unwrap())].into_iter().collect())
+    }
+
+    #[tokio::test]
+    async fn uploads_share_their_room() {
+        let place = tempfile::tempdir().unwrap();
+        let folders = JobFolders::with_room(Some(place.path()), 2).unwrap();
+        let token = Token::new("secret").unwrap();
+        let upload = async |bytes: usize| {
+            let head = b"--x\r\nContent-Disposition: form-data; name=\"tgz\"; filename=\"u\"\r\n\r\n";
+            let body = [&head[..], &vec![b'x'; bytes], b"\r\n--x--\r\n"].concat();
+            let request = axum::http::Request::builder().header(header::CONTENT_TYPE, "multipart/form-data; boundary=x");
+            receive(request.body(body.into()).unwrap(), &folders, &token).await
+        };
+        let first = upload(1 << 20).await.unwrap();
+        assert!(matches!(upload((1 << 20) + 1).await, Err(UploadError::Busy)));
+        let second = upload(10).await.unwrap();
+        assert!(matches!(upload(1).await, Err(UploadError::Busy)));
+        drop((first, second));
+        assert!(upload((1 << 20) + 1).await.is_ok());
     }
 
     #[test]

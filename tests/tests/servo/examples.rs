@@ -1,13 +1,14 @@
-//! The two example bundles on `ochod up`, by the very commands that `docs/jobs.md` prints.
+//! The two example bundles on `ochod up`, by the very commands that `docs/jobs.md` prints; and jobs that know nothing of us.
 
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use ocho_tests::programs::{folder, python_job, root, target};
+use ocho_tests::programs::{folder, guest, python_job, root, target};
 use ocho_tests::{TestHost, command, skip};
 
-use crate::request::{TOKEN, folders_left, plan};
+use crate::bundle::Bundle;
+use crate::request::{TOKEN, Upload, folders_left, host, plan, send};
 
 /// A component of Python is compiled at its first run, on a machine that may have other work.
 const WITHIN: Duration = Duration::from_secs(400);
@@ -89,4 +90,44 @@ fn the_bundle_in_python_runs_as_documented() {
     assert!(said.contains("$PODS = 1\n") && said.contains("\n1 pods of test.web are up\n"), "{said}");
     let killed = host.shell("kill test.web --force");
     assert!(killed.ok, "{}", killed.out);
+}
+
+/// A program for no system in particular.
+const PLAIN: &str = r#"
+fn main() {
+    println!("{:?} for {}", std::env::args().collect::<Vec<_>>(), std::env::var("STAGE").unwrap());
+    println!("{}", std::fs::read_to_string("note").unwrap());
+    std::fs::write("made", "by a plain program").unwrap();
+    assert!(std::fs::read("/etc/hostname").is_err() && std::fs::read_dir("..").is_err());
+    assert!(std::net::TcpStream::connect("127.0.0.1:1").is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied));
+    if std::env::var_os("FAIL").is_some() {
+        eprintln!("as it should");
+        std::process::exit(7);
+    }
+}
+"#;
+
+#[test]
+fn a_plain_command_is_a_job() {
+    let host = host();
+    let work = host.work();
+    fs::write(work.join("plain.rs"), PLAIN).unwrap();
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition", "2024", "--target", "wasm32-wasip2", "-C", "strip=symbols", "-o"]).arg(work.join("plain.wasm"));
+    // Where the project is, since its toolchain is the one that has the target.
+    let _ = command::run(rustc.arg(work.join("plain.rs")).current_dir(root()), WITHIN).ok();
+    let bundle = Bundle::default().file("plain.wasm", fs::read(work.join("plain.wasm")).unwrap()).file("note", "noted");
+    let bundle = bundle.job("next", "read made");
+    let both = Upload::to(&host, "plain.py+next", &bundle.pack()).header("x-var-stage", "prod");
+    let log = both.send().ok();
+    assert_eq!(log[1..3], [r#"["plain.py"] for prod"#, "noted"]);
+    assert!(log.contains(&"by a plain program".to_owned()), "{log:?}");
+    // A command of 0.2 ends well or not: the number stays with it.
+    let log = both.header("x-var-fail", "1").send().failed();
+    assert!(log.contains(&"as it should".to_owned()), "{log:?}");
+    assert_eq!(log.last().unwrap(), "failure (plain.py failed on exit code 1)");
+    // One of 0.2 that asks the proxy.
+    let relay = Bundle::default().file("relay", fs::read(guest("relay02")).unwrap());
+    let log = send(&host, "relay", &relay.pack()).failed();
+    assert!(log[0].starts_with("nothing ran: "), "{log:?}");
 }

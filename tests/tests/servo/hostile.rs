@@ -117,14 +117,24 @@ fn addresses_that_jobs_may_not_reach() {
     let host = host();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
     let closed = [
         format!("http://{}/", listener.local_addr().unwrap()),
-        format!("http://localhost:{}/", listener.local_addr().unwrap().port()),
+        format!("http://localhost:{port}/"),
+        // The same address, spelled in other ways.
+        format!("http://127.1:{port}/"),
+        format!("http://2130706433:{port}/"),
+        format!("http://0x7f000001:{port}/"),
+        format!("http://[::1]:{port}/"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        format!("http://repo.example@127.0.0.1:{port}/"),
         format!("http://{}/v2/apps", host.address("marathon")),
         format!("http://{}/shell", host.address("portal")),
         format!("http://{}/healthz", host.address("servo")),
         "http://169.254.169.254/latest/meta-data/".to_owned(),
         "http://[::ffff:169.254.169.254]/".to_owned(),
+        "http://2852039166/".to_owned(),
+        "http://[fe80::1]/".to_owned(),
         "http://0.0.0.0:80/".to_owned(),
     ];
     for url in closed {
@@ -133,6 +143,22 @@ fn addresses_that_jobs_may_not_reach() {
     }
     assert!(listener.accept().is_err(), "somebody connected");
     is_well(&host);
+}
+
+#[test]
+fn everywhere_is_not_this_machine() {
+    let host = plan().words(&["--job-http", "0.0.0.0/0,::/0,localhost.example"]).start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let closed =
+        ["127.0.0.1", "127.0.0.2", "localhost", "[::1]", "[::ffff:7f00:1]", "169.254.169.254", "[::ffff:a9fe:a9fe]", "[::]"];
+    for closed in closed {
+        let url = format!("http://{closed}:{port}/");
+        let log = send(&host, "evil", &Bundle::default().job("evil", &format!("get {url}")).pack()).failed();
+        assert!(log[0].contains("Denied"), "{log:?}");
+    }
+    assert!(listener.accept().is_err(), "somebody connected");
 }
 
 #[test]

@@ -163,6 +163,12 @@ fn rows_14_to_18_names_and_archives() {
     for upload in [&b"garbage"[..], b"", b"BZh91AY", &archive[..archive.len() / 2], &fixture().tar(), &trailing] {
         assert_eq!(send(&host, "a.py", upload).failed(), bogus);
     }
+    // What follows a blank, or another odd character, is no ending that could be left away.
+    for (names, name) in [("a.py%20-h", "a.py -h"), ("a.py;x", "a.py;x"), ("a.py%0Ax", "a.py\nx"), ("a.py%00", "a.py\0")] {
+        assert_eq!(send(&host, names, &archive).failed(), [format!("failure (unable to find {name} (check your scripts))")]);
+    }
+    let long = "n".repeat(300);
+    assert_eq!(send(&host, &long, &archive).failed(), [format!("failure (unable to find {long} (check your scripts))")]);
     let below = Bundle::default().file("top/missing.py", "x").pack();
     assert_eq!(send(&host, "missing.py", &below).failed(), [missing]);
     let component = std::fs::read(ocho_tests::programs::guest("script")).unwrap();
@@ -194,6 +200,61 @@ fn rows_20_to_23_variables_and_environment() {
     assert_eq!(seen[1..], expected[1..]);
     assert_eq!(seen[0], url);
     assert!(!host.log().contains("hunter22"));
+}
+
+#[test]
+fn variables_of_all_kinds() {
+    let host = host();
+    let archive = Bundle::default().job("env", "env").pack();
+    let odd = [
+        ("x-var-utf8", "grüße ☃"),
+        ("x-var-equal", "a=b=c"),
+        ("x-var-empty", ""),
+        ("x-var-shell", "$(id) `id` ${HOME} \\ ' ; | &"),
+        ("x-var-ld_preload", "/x"),
+        ("x-var-ocho_run", "mine"),
+    ];
+    let upload = odd.iter().fold(Upload::to(&host, "env", &archive), |upload, (name, value)| upload.header(name, value));
+    let log = upload.send().ok();
+    for line in ["$UTF8 = grüße ☃", "UTF8=grüße ☃", "$EQUAL = a=b=c", "EQUAL=a=b=c", "$EMPTY = ", "EMPTY=", "LD_PRELOAD=/x"]
+    {
+        assert!(log.iter().any(|one| one == line), "{line}: {log:?}");
+    }
+    assert!(log.contains(&format!("SHELL={}", odd[3].1)), "{log:?}");
+    assert_eq!(log.iter().filter(|line| line.starts_with("OCHO_RUN=")).count(), 1, "{log:?}");
+    assert!(!log.iter().any(|line| line.contains("mine")), "{log:?}");
+    // Many.
+    let names: Vec<&'static str> = (0..150).map(|n| &*format!("x-var-n{n}").leak()).collect();
+    let many = names.iter().fold(Upload::to(&host, "env", &archive), |upload, name| upload.header(name, &format!("of {name}")));
+    let log = many.send().ok();
+    for name in names {
+        let line = format!("{}=of {name}", name.replace("x-var-", "").to_uppercase());
+        assert!(log.contains(&line), "{line}");
+    }
+}
+
+#[test]
+fn forms_that_clients_send() {
+    let host = host();
+    let archive = fixture().pack();
+    let signature = ocho_core::signature::Token::new(crate::request::TOKEN).unwrap().sign(&archive);
+    let form = || Upload::unsigned(&host, "a.py").header("x-signature", &signature);
+    for disposition in [
+        "name=tgz; filename=upload.tgz",
+        "name=\"tgz\"; filename=\"\"",
+        "filename=\"u\"; name=\"tgz\"",
+        "name=\"tgz\"; filename=\"a\\\"b;c.tgz\"",
+        "name=\"tgz\"; filename=\"grüße.tgz\"",
+        "name=\"tgz\"; filename*=utf-8''gr%C3%BC.tgz",
+        "name=\"tgz\"; filename=\"u\"\r\nContent-Type: application/x-gzip\r\nX-Odd: y",
+    ] {
+        assert_eq!(form().part(disposition, &archive).send().ok()[0], "one", "{disposition}");
+    }
+    // Other parts do not matter, nor where they stand.
+    let noise = vec![0xA5; 300_000];
+    let upload = form().part("name=\"other\"; filename=\"o\"", &noise).part("name=\"tgz\"", b"text");
+    let upload = upload.part("name=\"tgz\"; filename=\"u\"", &archive).part("name=\"note\"", b"behind");
+    assert_eq!(upload.send().ok()[0], "one");
 }
 
 #[test]

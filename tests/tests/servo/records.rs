@@ -8,7 +8,7 @@ use ocho_tests::{TestHost, http, wait};
 use serde_json::Value;
 
 use crate::bundle::Bundle;
-use crate::request::{Upload, folders_left, host, send};
+use crate::request::{Upload, folders_left, host, plan, send};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -89,6 +89,61 @@ fn a_job_is_cancelled() {
     wait::until_so("its end", SOON, || job(&host, &id)["state"] == "cancelled");
     assert!(job(&host, &id)["log"].as_str().unwrap().ends_with("failure (cancelled)\n"));
     assert_eq!(folders_left(&host), [""; 0]);
+}
+
+/// The state that a job ends in, once it is over.
+fn end_of(host: &TestHost, id: &str) -> String {
+    wait::until("its end", SOON, || {
+        let state = job(host, id)["state"].as_str()?.to_owned();
+        (!["queued", "running"].contains(&state.as_str())).then_some(state)
+    })
+}
+
+#[test]
+fn a_job_is_cancelled_wherever_it_is() {
+    let host = plan().words(&["--jobs", "1"]).tool("sleeper", &ocho_tests::programs::guest("sleeper")).start();
+    for steps in ["proxy-for-ever ls", "proxy sleeper 300 60000", "sleep 600000"] {
+        let steps = format!("print started\n{steps}");
+        let first = send_and_leave(&host, "it", &Bundle::default().job("it", &steps).pack());
+        wait::until_so("its first step", SOON, || job(&host, &first)["log"].as_str().unwrap().contains("started"));
+        // The next one waits, and is cancelled there.
+        let bundle = Bundle::default().job("next", "print never").pack();
+        let (next, reply) = std::thread::scope(|scope| {
+            let reply = scope.spawn(|| send(&host, "next", &bundle).failed());
+            let next = wait::until("one that waits", SOON, || {
+                let list = jobs(&host)["running"].clone();
+                let waits = |job: &&Value| job["state"] == "queued";
+                list.as_array().unwrap().iter().find(waits).map(|job| job["job"].as_str().unwrap().to_owned())
+            });
+            assert_eq!(host.portal("DELETE", &format!("/v1/jobs/{next}"), &[]).status, 202);
+            (next, reply.join().unwrap())
+        });
+        assert_eq!((reply, end_of(&host, &next)), (vec!["failure (cancelled)".to_owned()], "cancelled".to_owned()));
+        assert_eq!(host.portal("DELETE", &format!("/v1/jobs/{first}"), &[]).status, 202);
+        assert_eq!(end_of(&host, &first), "cancelled", "{steps}");
+        // Nothing of it is left once it is over, and nothing of it runs.
+        assert_eq!(folders_left(&host), [""; 0]);
+        assert!(job(&host, &first)["log"].as_str().unwrap().ends_with("failure (cancelled)\n"));
+        let runs = || host.portal("GET", "/v1/runs", &[]).json()["running"].clone();
+        wait::until_so("no run of it", SOON, || runs() == Value::Array(Vec::new()));
+    }
+}
+
+#[test]
+fn a_job_ends_with_its_host_and_its_caller_is_told() {
+    let host = host();
+    let bundle = Bundle::default().job("wait", "print started\nawait callback.raw").pack();
+    let home = host.home().to_owned();
+    std::thread::scope(|scope| {
+        let upload = Upload::to(&host, "wait", &bundle);
+        let caller = scope.spawn(move || upload.send().failed());
+        wait::until_so("its folder", SOON, || !folders_left(&host).is_empty());
+        host.signal(nix::sys::signal::Signal::SIGTERM);
+        assert_eq!(caller.join().unwrap().last().unwrap(), "failure (cancelled)");
+    });
+    let places = || std::fs::read_dir(home.join("data")).unwrap().flatten();
+    let is_place = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("ocho-jobs-");
+    wait::until_so("nothing left of it", SOON, || !places().any(is_place));
 }
 
 #[test]
