@@ -39,11 +39,6 @@ impl Request {
         self.param(name).map_or(default, |value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// Whether the client takes a media type, named exactly.
-    pub(crate) fn accepts(&self, media: &str) -> bool {
-        self.accepted().any(|accepted| accepted == media)
-    }
-
     /// Media types that the client names, in its order.
     pub(crate) fn accepted(&self) -> impl Iterator<Item = &str> {
         let values = self.headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok());

@@ -41,7 +41,7 @@ impl Drop for Leaving {
 
 /// `GET /v2/events`. Only for those who ask for exactly this kind of stream.
 pub(crate) fn open(engine: &Arc<Engine>, request: &Request) -> Answer {
-    if !request.accepts("text/event-stream") {
+    if request.accepted().ne(["text/event-stream"]) {
         return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "send the header `Accept: text/event-stream`"));
     }
     let wanted: BTreeSet<String> = request.params("event_type").map(str::to_owned).collect();

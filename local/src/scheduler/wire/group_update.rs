@@ -26,8 +26,6 @@ pub(crate) struct GroupUpdate {
     enforce_role: Option<bool>,
     pub(crate) scale_by: Option<f64>,
     pub(crate) version: Option<String>,
-    /// How many members the body has besides `id`.
-    members: usize,
 }
 
 /// `enforceRole` belongs to groups right below the root.
@@ -60,18 +58,16 @@ impl GroupUpdate {
             enforce_role: m.get("enforceRole").and_then(|at| at.bool()),
             scale_by: m.get("scaleBy").and_then(|at| at.number(0.0, f64::from(u32::MAX))),
             version: m.get("version").and_then(|at| at.string()),
-            members: m.keys().filter(|key| *key != "id").count(),
         })
     }
 
     /// Says which members exclude each other.
     pub(crate) fn check(&self) -> Vec<Mistake> {
         let mut wrong = Vec::new();
-        if self.scale_by.is_some() && self.members > 1 {
+        let named = self.apps.is_some() || self.groups.is_some() || self.dependencies.is_some() || self.enforce_role.is_some();
+        if self.scale_by.is_some() && (named || self.version.is_some()) {
             wrong.push(Mistake::new("/scaleBy", ALONE));
         }
-        // Definitions that were read from the server carry its version; beside others it says nothing.
-        let named = self.apps.is_some() || self.groups.is_some() || self.dependencies.is_some() || self.enforce_role.is_some();
         if self.version.is_some() && (named || self.scale_by.is_some()) {
             wrong.push(Mistake::new("/version", ALONE));
         }

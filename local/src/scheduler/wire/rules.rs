@@ -93,6 +93,9 @@ pub(crate) fn check_app(id: &PathId, instances: u32, spec: &AppSpec) -> Vec<Mist
 }
 
 fn check_process(spec: &AppSpec, wrong: &mut Wrong) {
+    // One letter counts as empty, as clients of the real thing know it.
+    let blank = spec.cmd.as_ref().is_some_and(|cmd| cmd.chars().nth(1).is_none());
+    wrong.when(blank, "/cmd", "must not be an empty string");
     let docker_missing = spec.container.as_ref().is_some_and(|c| c.kind == ContainerKind::Docker && c.docker.is_none());
     wrong.when(docker_missing, "/container/docker", "not defined");
     let by_container = spec.container.is_some() && !docker_missing;
