@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use tokio::time::{Instant, sleep};
 
-use super::run::{Begin, end_strays, judge};
+use super::run::{Begin, end_strays, what_became_of};
 use super::spec::TaskDir;
 use crate::scheduler::engine::{Engine, Urgency};
 use crate::scheduler::model::task::Task;
@@ -18,29 +18,45 @@ use crate::scheduler::model::task::Task;
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(10);
 
+/// Tasks that are looked at together: after a restart of the machine all are dead, and each look through its processes costs.
+const AT_ONCE: usize = 64;
+
 /// Goes on with the tasks of a scheduler that is gone.
 pub(crate) async fn adopt(engine: &Arc<Engine>) {
     let tasks: Vec<Task> = engine.read(|state| state.tasks().cloned().collect());
     let known: BTreeSet<String> = tasks.iter().map(|task| task.id.clone()).collect();
     sweep(engine, &known).await;
+    for some in tasks.chunks(AT_ONCE) {
+        adopt_some(engine, some).await;
+    }
+}
+
+async fn adopt_some(engine: &Arc<Engine>, tasks: &[Task]) {
+    // Locks are held until the ends are recorded: a shim that was started and did not come yet must not run what is replaced.
+    let mut dead = Vec::new();
     for task in tasks {
         let dir = TaskDir::new(&engine.tasks_folder(), &task.id);
-        // Held until the end is recorded: a shim that was started and did not come yet must not run what is replaced.
-        let lock = dir.try_lock();
-        if let Ok(None) = lock {
-            tracing::info!(task = task.id, app = %task.app_id(), "adopted a task that still runs");
-            let dying = task.is_dying();
-            let id = task.id.clone();
-            engine.watch_over(task, Begin::Adopt);
-            if dying {
-                engine.order(&id, Urgency::Graceful);
-            }
-        } else {
-            let ending = judge(&task, &dir).await;
-            dir.close(&ending.message);
-            tracing::info!(task = task.id, app = %task.app_id(), message = ending.message, "a task ended meanwhile");
-            engine.task_over(&task.id, ending);
+        match dir.try_lock() {
+            Ok(None) => take_over(engine, task.clone()),
+            lock => dead.push((task, dir, lock)),
         }
+    }
+    let unclear = dead.iter().filter(|(_, dir, _)| !dir.has_ended());
+    end_strays(unclear.map(|(task, ..)| task.id.clone()).collect()).await;
+    for (task, dir, _lock) in dead {
+        let ending = what_became_of(task, &dir).await;
+        dir.close(&ending.message);
+        tracing::info!(task = task.id, app = %task.app_id(), message = ending.message, "a task ended meanwhile");
+        engine.task_over(&task.id, ending);
+    }
+}
+
+fn take_over(engine: &Arc<Engine>, task: Task) {
+    tracing::info!(task = task.id, app = %task.app_id(), "adopted a task that still runs");
+    let (id, dying) = (task.id.clone(), task.is_dying());
+    engine.watch_over(task, Begin::Adopt);
+    if dying {
+        engine.order(&id, Urgency::Graceful);
     }
 }
 
@@ -77,5 +93,5 @@ async fn end_unknown(dir: &TaskDir, id: &str) {
         }
         sleep(LOOK).await;
     }
-    end_strays(id.to_owned()).await;
+    end_strays(BTreeSet::from([id.to_owned()])).await;
 }

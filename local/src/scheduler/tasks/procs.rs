@@ -30,13 +30,13 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
     (state != "Z").then_some(Process { pid, parent, group })
 }
 
-/// Processes of a task, also those that left its group: its id stands in their environment. Whole groups of such
+/// Processes of some tasks, also those that left their group: the task's id stands in their environment. Whole groups of such
 /// processes count, but no group by its number alone: that may belong to somebody else by now.
-pub(crate) fn of_task(id: &str) -> Vec<i32> {
-    let mark = format!("MESOS_TASK_ID={id}");
+pub(crate) fn of_tasks(ids: &BTreeSet<String>) -> Vec<i32> {
     let marked = |pid: i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
+        let mut named = environment.split(|byte| *byte == 0).filter_map(|entry| entry.strip_prefix(b"MESOS_TASK_ID="));
+        named.any(|id| str::from_utf8(id).is_ok_and(|id| ids.contains(id)))
     };
     let all = all();
     let groups: BTreeSet<i32> = all.iter().filter(|process| marked(process.pid)).map(|process| process.group).collect();

@@ -1,5 +1,6 @@
 //! Watching over one task: starting its shim, passing on orders, telling what became of it.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io;
@@ -249,12 +250,19 @@ async fn obey(mut orders: watch::Receiver<Urgency>, pid: i32, grace: Duration) -
 }
 
 /// Reads what became of the task, and ends what its shim could not.
-pub(crate) async fn judge(task: &Task, dir: &TaskDir) -> Ending {
+async fn judge(task: &Task, dir: &TaskDir) -> Ending {
+    if !dir.has_ended() {
+        end_strays(BTreeSet::from([task.id.clone()])).await;
+    }
+    what_became_of(task, dir).await
+}
+
+/// Reads what became of a task whose processes are gone.
+pub(crate) async fn what_became_of(task: &Task, dir: &TaskDir) -> Ending {
     let state = dir.read_state().unwrap_or_default();
     if let Some(ended) = state.ended {
         return ending_of(ended.how);
     }
-    end_strays(task.id.clone()).await;
     if let Ok(TaskSpec { container: Some(container), .. }) = dir.read_spec()
         && let Err(error) = Docker::at(&container.socket).remove(&container.name).await
     {
@@ -266,17 +274,20 @@ pub(crate) async fn judge(task: &Task, dir: &TaskDir) -> Ending {
     }
 }
 
-/// Kills what still belongs to a task that has no shim any more.
-pub(crate) async fn end_strays(id: String) {
+/// Kills what still belongs to tasks that have no shim any more.
+pub(crate) async fn end_strays(tasks: BTreeSet<String>) {
+    if tasks.is_empty() {
+        return;
+    }
     let killed = tokio::task::spawn_blocking(move || {
-        let strays = procs::of_task(&id);
+        let strays = procs::of_tasks(&tasks);
         for pid in &strays {
             let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
         }
         strays.len()
     });
     if let Ok(processes @ 1..) = killed.await {
-        tracing::warn!(processes, "killed what a task without a shim had left");
+        tracing::warn!(processes, "killed what tasks without a shim had left");
     }
 }
 

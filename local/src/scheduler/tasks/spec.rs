@@ -166,13 +166,15 @@ impl TaskDir {
         Ok(serde_json::from_slice(&text)?)
     }
 
+    /// Whether a shim recorded the end of the task.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.read_state().is_ok_and(|state| state.ended.is_some())
+    }
+
     /// Records the end of a task that no shim has, unless one recorded it already: a shim that comes late leaves again. Only for
     /// who has the lock.
     pub(crate) fn close(&self, message: &str) {
-        let Ok(state) = self.read_state() else { return };
-        if state.ended.is_some() {
-            return;
-        }
+        let Ok(state @ ShimState { ended: None, .. }) = self.read_state() else { return };
         let ended = Some(Ended { at: Timestamp::now(), how: How::failed(message) });
         if let Err(error) = self.write_state(&ShimState { ended, ..state }) {
             tracing::warn!(%error, folder = %self.0.display(), "cannot record the end of a task");

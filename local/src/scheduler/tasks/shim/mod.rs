@@ -56,7 +56,7 @@ async fn run(dir: &TaskDir) -> std::io::Result<()> {
     let Some(_lock) = dir.try_lock()? else {
         return Err(std::io::Error::other("another shim holds the lock"));
     };
-    if dir.read_state()?.ended.is_some() {
+    if dir.has_ended() {
         return Err(std::io::Error::other("the task is over already"));
     }
     let spec = dir.read_spec()?;
