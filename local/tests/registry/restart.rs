@@ -5,7 +5,7 @@ use tempfile::tempdir;
 use zookeeper_client as zk;
 
 use crate::raw::{CLOSE, DELETE, EXISTS, Raw, delete, look};
-use crate::server::{SESSION, Server, ephemeral, persistent, soon};
+use crate::server::{Server, ephemeral, persistent, soon};
 
 #[tokio::test]
 async fn nodes_survive_with_all_that_is_known_of_them() {
@@ -140,8 +140,7 @@ async fn bad_places_are_told() {
 async fn stopping_does_not_wait_for_clients() {
     let server = Server::start().await;
     let mut idle = Raw::open(&server, 30_000).await;
-    let begun = std::time::Instant::now();
+    // Its session would last longer than one waits here.
     soon("the end", server.stop()).await;
-    assert!(begun.elapsed() < SESSION.max(std::time::Duration::from_secs(2)));
     assert_eq!(idle.receive().await, None);
 }

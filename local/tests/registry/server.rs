@@ -12,8 +12,8 @@ use zookeeper_client as zk;
 /// Longer than anything here takes, shorter than one waits for a hung test.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Short, so that sessions that end on their own do so soon.
-pub(crate) const SESSION: Duration = Duration::from_millis(300);
+/// Short, so that sessions that end on their own do so soon; long enough to outlast a pause of a busy machine.
+pub(crate) const SESSION: Duration = Duration::from_millis(1500);
 
 /// A registry that serves until it is dropped.
 pub(crate) struct Server {
