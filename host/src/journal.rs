@@ -1,6 +1,8 @@
 //! The journal: what ran and how it ended. SQLite, in the data folder or in memory; written behind, in batches.
 
-use std::path::Path;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -74,8 +76,16 @@ struct Inner {
 }
 
 enum Order {
-    Record(Box<RunRecord>),
-    RecordJob(Box<JobRecord>),
+    Write(Record),
+    Ask(Question),
+}
+
+enum Record {
+    Run(Box<RunRecord>),
+    Job(Box<JobRecord>),
+}
+
+enum Question {
     ListJobs { limit: u32, reply: oneshot::Sender<Vec<JobRecord>> },
     GetJob { job: String, reply: oneshot::Sender<Option<JobRecord>> },
     List { limit: u32, reply: oneshot::Sender<Vec<RunRecord>> },
@@ -85,7 +95,7 @@ enum Order {
 impl Order {
     /// Whether somebody waits for it, or would miss it after a crash. Records of runs can wait for each other.
     fn is_urgent(&self) -> bool {
-        !matches!(self, Self::Record(_))
+        !matches!(self, Self::Write(Record::Run(_)))
     }
 }
 
@@ -176,7 +186,7 @@ impl Journal {
     /// Where the file cannot be opened or is no journal.
     pub fn open(folder: Option<&Path>) -> rusqlite::Result<Self> {
         let connection = match folder {
-            Some(folder) => Connection::open(folder.join("journal.sqlite"))?,
+            Some(folder) => Connection::open(private(folder.join("journal.sqlite")))?,
             None => Connection::open_in_memory()?,
         };
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -192,42 +202,42 @@ impl Journal {
 
     /// Records a run. Never waits: where the disk is too slow, the record is lost and the log says so.
     pub fn record(&self, record: RunRecord) {
-        if !self.0.queue.push(Order::Record(Box::new(record))) {
+        if !self.0.queue.push(Order::Write(Record::Run(Box::new(record)))) {
             tracing::warn!(waiting = WAITING, "journal is too slow, a run is not recorded");
         }
     }
 
     /// Records where a job stands.
     pub fn record_job(&self, record: JobRecord) {
-        if !self.0.queue.push(Order::RecordJob(Box::new(record))) {
+        if !self.0.queue.push(Order::Write(Record::Job(Box::new(record)))) {
             tracing::warn!(waiting = WAITING, "journal is too slow, a job is not recorded");
         }
     }
 
     /// The newest jobs, newest first, without their logs.
     pub async fn list_jobs(&self, limit: u32) -> Vec<JobRecord> {
-        self.ask(|reply| Order::ListJobs { limit, reply }).await.unwrap_or_default()
+        self.ask(|reply| Question::ListJobs { limit, reply }).await.unwrap_or_default()
     }
 
     /// One job.
     pub async fn get_job(&self, job: &str) -> Option<JobRecord> {
-        self.ask(|reply| Order::GetJob { job: job.to_owned(), reply }).await.flatten()
+        self.ask(|reply| Question::GetJob { job: job.to_owned(), reply }).await.flatten()
     }
 
     /// The newest runs, newest first.
     pub async fn list(&self, limit: u32) -> Vec<RunRecord> {
-        self.ask(|reply| Order::List { limit, reply }).await.unwrap_or_default()
+        self.ask(|reply| Question::List { limit, reply }).await.unwrap_or_default()
     }
 
     /// One run.
     pub async fn get(&self, run: &str) -> Option<RunRecord> {
-        self.ask(|reply| Order::Get { run: run.to_owned(), reply }).await.flatten()
+        self.ask(|reply| Question::Get { run: run.to_owned(), reply }).await.flatten()
     }
 
-    async fn ask<T: Send + 'static>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Option<T> {
+    async fn ask<T: Send + 'static>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         // A full queue is a disk that does not keep up: whoever asks then learns nothing.
-        if !self.0.queue.push(order(reply)) {
+        if !self.0.queue.push(Order::Ask(question(reply))) {
             return None;
         }
         answer.await.ok()
@@ -243,6 +253,13 @@ impl Drop for Inner {
     }
 }
 
+/// Makes the file before SQLite does, for the host's user alone: it holds what tools printed. What SQLite puts beside it is as private.
+fn private(file: PathBuf) -> PathBuf {
+    // Where this fails, SQLite says why.
+    let _ = File::options().create(true).append(true).mode(0o600).open(&file);
+    file
+}
+
 struct Writer {
     connection: Connection,
     kept: u32,
@@ -253,26 +270,41 @@ struct Writer {
 impl Writer {
     fn run(mut self, queue: &Queue) {
         while let Some(batch) = queue.next_batch() {
-            if let Err(error) = self.write(batch) {
+            let (mut records, mut questions) = (Vec::new(), Vec::new());
+            for order in batch {
+                match order {
+                    Order::Write(record) => records.push(record),
+                    Order::Ask(question) => questions.push(question),
+                }
+            }
+            // A full disk takes nothing more; what is on it can still be read.
+            if let Err(error) = self.write(records) {
                 tracing::error!(%error, "journal cannot be written");
+            }
+            // Asked after the records before it were written, so that a run that just ended is found.
+            for question in questions {
+                if let Err(error) = self.answer(question) {
+                    tracing::error!(%error, "journal cannot be read");
+                }
             }
         }
     }
 
-    fn write(&mut self, batch: Vec<Order>) -> rusqlite::Result<()> {
+    fn write(&mut self, records: Vec<Record>) -> rusqlite::Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
         let transaction = self.connection.transaction()?;
-        let mut questions = Vec::new();
-        for order in batch {
-            match order {
-                Order::Record(record) => {
+        for record in records {
+            match record {
+                Record::Run(record) => {
                     insert(&transaction, &record)?;
                     self.not_counted += 1;
                 }
-                Order::RecordJob(record) => {
+                Record::Job(record) => {
                     insert_job(&transaction, &record)?;
                     remove_oldest(&transaction, "jobs", "job", JOBS_KEPT)?;
                 }
-                question => questions.push(question),
             }
         }
         // Looking for the oldest reads through all that are kept, so not for each batch.
@@ -280,35 +312,31 @@ impl Writer {
             remove_oldest(&transaction, "runs", "run", self.kept)?;
             self.not_counted = 0;
         }
-        transaction.commit()?;
-        questions.into_iter().try_for_each(|question| self.answer(question))
+        transaction.commit()
     }
 
-    /// Asked after the records before it were written, so that a run that just ended is found.
-    fn answer(&self, question: Order) -> rusqlite::Result<()> {
+    fn answer(&self, question: Question) -> rusqlite::Result<()> {
         match question {
-            Order::List { limit, reply } => {
+            Question::List { limit, reply } => {
                 let mut statement = self.connection.prepare_cached("SELECT * FROM runs ORDER BY run DESC LIMIT ?1")?;
                 let rows: Result<Vec<RunRecord>, _> = statement.query_map(params![limit.min(self.kept)], read)?.collect();
                 let _ = reply.send(rows?);
             }
-            Order::Get { run, reply } => {
+            Question::Get { run, reply } => {
                 let mut statement = self.connection.prepare_cached("SELECT * FROM runs WHERE run = ?1")?;
                 let _ = reply.send(statement.query_row(params![run], read).optional()?);
             }
-            Order::ListJobs { limit, reply } => {
+            Question::ListJobs { limit, reply } => {
                 let listed =
                     "SELECT job, names, digest, state, started_ms, elapsed_ms, '' AS log FROM jobs ORDER BY job DESC LIMIT ?1";
                 let mut statement = self.connection.prepare_cached(listed)?;
                 let rows: Result<Vec<JobRecord>, _> = statement.query_map(params![limit], read_job)?.collect();
                 let _ = reply.send(rows?);
             }
-            Order::GetJob { job, reply } => {
+            Question::GetJob { job, reply } => {
                 let mut statement = self.connection.prepare_cached("SELECT * FROM jobs WHERE job = ?1")?;
                 let _ = reply.send(statement.query_row(params![job], read_job).optional()?);
             }
-            Order::Record(record) => insert(&self.connection, &record)?,
-            Order::RecordJob(record) => insert_job(&self.connection, &record)?,
         }
         Ok(())
     }
@@ -469,6 +497,10 @@ mod tests {
     async fn a_closed_journal_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         Journal::open(Some(folder.path())).unwrap().record(record("01A"));
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &std::fs::metadata(folder.path().join("journal.sqlite")).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o077, 0, "it is the host's alone");
         assert_eq!(Journal::open(Some(folder.path())).unwrap().list(10).await.len(), 1);
         std::fs::write(folder.path().join("journal.sqlite"), [b'x'; 5000]).unwrap();
         assert!(Journal::open(Some(folder.path())).is_err());

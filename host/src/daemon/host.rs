@@ -1,6 +1,8 @@
 //! The host: its ports, and everything that runs behind them.
 
+use std::fs::{File, TryLockError};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -211,11 +213,27 @@ fn no_jobs(error: NoJobs, args: &HostArgs) -> anyhow::Error {
     }
 }
 
+/// Makes sure that the data folder is there and that no other host uses it for as long as the result lives: each would overwrite what
+/// the other records of its tools.
+pub(super) fn hold_data(data: Option<&Path>) -> Result<Option<File>, ConfigError> {
+    let Some(folder) = data else { return Ok(None) };
+    let unusable = |cause| ConfigError::Path { option: "--data", path: folder.to_owned(), cause };
+    std::fs::create_dir_all(folder).map_err(unusable)?;
+    let mut options = File::options();
+    let lock = options.create(true).append(true).mode(0o600).open(folder.join("host.lock")).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => {
+            Err(unusable(std::io::Error::other("another ochod uses it; stop that one or name another folder")))
+        }
+        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
+    }
+}
+
 /// The journal of a data folder, or one in memory.
 pub(super) fn open_journal(data: Option<&Path>) -> anyhow::Result<Journal> {
     let Some(folder) = data else { return Ok(Journal::open(None)?) };
     let unusable = |cause| ConfigError::Path { option: "--data", path: folder.to_owned(), cause };
-    std::fs::create_dir_all(folder).map_err(unusable)?;
     Ok(Journal::open(Some(folder)).map_err(|error| unusable(std::io::Error::other(error)))?)
 }
 

@@ -10,7 +10,7 @@ use crate::config::{ClusterArgs, HostArgs, ServeArgs, UpArgs};
 use crate::marathon::MarathonConfig;
 
 use cluster::Cluster;
-use host::{Faces, Host, Systems, cache_folder, open_journal};
+use host::{Faces, Host, Systems, cache_folder, hold_data, open_journal};
 use life::Life;
 
 /// `ochod up`: registry, scheduler and host in one process.
@@ -23,6 +23,7 @@ pub async fn up(args: UpArgs) -> anyhow::Result<()> {
     let faces = Faces::bind(&args.host).await?;
     let cluster = Cluster::bind(&args.cluster, args.data.as_deref(), None, &of_tasks(&args.host)?).await?;
     let (marathon, zookeeper) = (cluster.scheduler.local_addr(), cluster.zookeeper.clone());
+    let _held = hold_data(args.data.as_deref())?;
     let journal = open_journal(args.data.as_deref())?;
     let master = master_address(marathon, args.cluster.marathon_credentials.as_deref());
     let config = MarathonConfig::new([master]);
@@ -60,6 +61,7 @@ fn master_address(marathon: std::net::SocketAddr, credentials: Option<&str>) -> 
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let token = args.host.read_token()?;
     args.host.check(token.as_ref())?;
+    let _held = hold_data(args.data.as_deref())?;
     let journal = open_journal(args.data.as_deref())?;
     let faces = Faces::bind(&args.host).await?;
     let (config, zookeeper) = (args.marathon_config(), args.zookeeper.to_string());

@@ -155,3 +155,16 @@ fn killed_at_any_moment() {
         is_whole(&host, "x");
     }
 }
+
+#[test]
+fn two_hosts_do_not_share_a_data_folder() {
+    let host = TestHost::up().start();
+    let data = host.home().join("data").display().to_string();
+    let nowhere =
+        ["--marathon", "127.0.0.1:1", "--zookeeper", "127.0.0.1:1", "--portal", "127.0.0.1:0", "--servo", "127.0.0.1:0"];
+    let second = TestHost::refused(&[&["serve", "--data", &data][..], &nowhere].concat());
+    assert_eq!(second.code, 2, "{}", second.stderr);
+    assert!(second.stderr.contains(&format!("cannot use `{data}` for --data: another ochod uses it")), "{}", second.stderr);
+    install(&host, "x", "", &say("x", &[])).done();
+    assert_eq!(host.shell("x").success(), "x");
+}
