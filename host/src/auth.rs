@@ -13,6 +13,7 @@ use futures::{StreamExt as _, stream};
 use ocho_core::signature::{SignedRequest, Token};
 use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How far a caller's clock may be off, in seconds.
 const WINDOW_S: u64 = 300;
@@ -22,6 +23,10 @@ const NONCES: usize = 200_000;
 
 /// A body up to this size is held in memory until its signature is checked, a larger one on disk.
 const SPOOL_BYTES: usize = 1 << 20;
+
+/// KiB of bodies that are held at once until their signature is checked, and read on after that: a stranger can make us hold that much,
+/// and no more.
+const HELD_KIB: u32 = 1 << 20;
 
 /// Checks signatures. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +38,8 @@ struct Inner {
     started: u64,
     /// Nonces by the time until which they count.
     seen: Mutex<BTreeMap<(u64, String), ()>>,
+    /// A place for each KiB of a body that is held.
+    room: Arc<Semaphore>,
 }
 
 /// Why a request is refused. The texts of the old scheme are what its clients know.
@@ -62,6 +69,9 @@ pub enum Denied {
     /// Too many signed requests.
     #[error("too many signed requests within {WINDOW_S} s")]
     TooMany,
+    /// Too many bodies wait for their check.
+    #[error("the host holds as many uploads as it may ({} MiB); try again later", HELD_KIB >> 10)]
+    Crowded,
     /// The body could not be read.
     #[error("the body cannot be read: {0}")]
     Body(String),
@@ -71,7 +81,13 @@ impl Auth {
     /// Lets callers in who know the token; everybody where there is none.
     #[must_use]
     pub fn new(token: Option<Token>, require_256: bool) -> Self {
-        Self(Arc::new(Inner { token, require_256, started: now(), seen: Mutex::default() }))
+        Self(Arc::new(Inner {
+            token,
+            require_256,
+            started: now(),
+            seen: Mutex::default(),
+            room: Arc::new(Semaphore::new(HELD_KIB as usize)),
+        }))
     }
 
     /// Checks a request of the compatible face: the new signature where there is one, else the old one over `line`.
@@ -107,7 +123,7 @@ impl Auth {
         };
         let (time, nonce) = time_and_nonce(&parts.headers).ok_or(Denied::Headers)?;
         self.check_time(&time)?;
-        let spooled = Spooled::read(body).await?;
+        let spooled = Spooled::read(body, &self.0.room).await?;
         let signed = signed_request(&parts, &time, &nonce, spooled.sha256);
         if !token.verify_request(&signed, &signature) {
             return Err(Denied::Mismatch256);
@@ -167,12 +183,14 @@ fn now() -> u64 {
 struct Spooled {
     file: SpooledTempFile,
     sha256: [u8; 32],
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Spooled {
-    async fn read(body: Body) -> Result<Self, Denied> {
+    async fn read(body: Body, places: &Arc<Semaphore>) -> Result<Self, Denied> {
         let wrong = |error: &dyn std::fmt::Display| Denied::Body(error.to_string());
         let (mut file, mut digest, mut bytes) = (SpooledTempFile::new(SPOOL_BYTES), Sha256::new(), 0);
+        let mut room = None;
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| wrong(&error))?;
@@ -180,27 +198,39 @@ impl Spooled {
             if bytes > crate::portal::BODY_BYTES {
                 return Err(wrong(&"it is too large"));
             }
+            take_room(&mut room, places, chunk.len())?;
             digest.update(&chunk);
             file.write_all(&chunk).map_err(|error| wrong(&error))?;
         }
         file.rewind().map_err(|error| wrong(&error))?;
-        Ok(Self { file, sha256: digest.finalize().into() })
+        Ok(Self { file, sha256: digest.finalize().into(), room })
     }
 
     fn into_body(self) -> Body {
-        let chunks = stream::unfold(self.file, |mut file| async move {
+        let Self { file, room, .. } = self;
+        let chunks = stream::unfold((file, room), |(mut file, room)| async move {
             let mut chunk = vec![0; 64 * 1024];
             match file.read(&mut chunk) {
                 Ok(0) => None,
                 Ok(read) => {
                     chunk.truncate(read);
-                    Some((Ok(Bytes::from(chunk)), file))
+                    Some((Ok(Bytes::from(chunk)), (file, room)))
                 }
-                Err(error) => Some((Err(error), file)),
+                Err(error) => Some((Err(error), (file, room))),
             }
         });
         Body::from_stream(chunks)
     }
+}
+
+fn take_room(held: &mut Option<OwnedSemaphorePermit>, places: &Arc<Semaphore>, bytes: usize) -> Result<(), Denied> {
+    let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+    let more = places.clone().try_acquire_many_owned(kib).map_err(|_| Denied::Crowded)?;
+    match held {
+        Some(held) => held.merge(more),
+        none => *none = Some(more),
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -229,6 +259,22 @@ mod tests {
         let passed = auth.check(signed(now(), NONCE, "body")).await.unwrap();
         assert_eq!(axum::body::to_bytes(passed.into_body(), 100).await.unwrap(), "body");
         assert_eq!(auth.check(signed(now(), NONCE, "body")).await.unwrap_err(), Denied::Replayed);
+    }
+
+    #[tokio::test]
+    async fn only_so_many_bodies_are_held() {
+        let auth = auth();
+        let room = auth.0.room.clone();
+        let others = room.clone().try_acquire_many_owned(HELD_KIB - 1).unwrap();
+        let passed = auth.check(signed(now(), NONCE, "body")).await.unwrap();
+        let other = "ffeeddccbbaa99887766554433221100";
+        assert_eq!(auth.check(signed(now(), other, "body")).await.unwrap_err(), Denied::Crowded);
+        // What has no body needs no room, and what was read gives its room back.
+        assert!(auth.check(signed(now(), "0123456789abcdef0123456789abcdef", "")).await.is_ok());
+        axum::body::to_bytes(passed.into_body(), 100).await.unwrap();
+        assert!(auth.check(signed(now(), other, "body")).await.is_ok());
+        drop(others);
+        assert_eq!(room.available_permits(), HELD_KIB as usize);
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::json;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Denied};
 use crate::portal::BODY_BYTES;
 use crate::runs::Runs;
 use crate::servo::jobs::Jobs;
@@ -47,6 +47,7 @@ pub fn routes(runs: Runs, jobs: Jobs, auth: Auth) -> Router {
 async fn signed(State(auth): State<Auth>, request: Request, next: Next) -> Response {
     match auth.check(request).await {
         Ok(request) => next.run(request).await,
+        Err(Denied::Crowded) => problem(StatusCode::SERVICE_UNAVAILABLE, "busy", &Denied::Crowded.to_string()),
         Err(denied) => problem(StatusCode::UNAUTHORIZED, "denied", &denied.to_string()),
     }
 }
