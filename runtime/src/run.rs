@@ -63,7 +63,7 @@ pub enum Reason {
         backtrace: String,
     },
     /// It asked for more memory than it may have, and gave up.
-    #[error("ran out of its {} MiB of memory", .0 >> 20)]
+    #[error("ran out of its {} of memory", size(*.0))]
     OverMemory(usize),
     /// It asked for more table elements than it may have, and gave up.
     #[error("asked for more table elements than it may have")]
@@ -108,6 +108,10 @@ impl Reason {
             _ => 137,
         }
     }
+}
+
+fn size(bytes: usize) -> String {
+    if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
 }
 
 fn seconds(time: Duration) -> String {

@@ -89,6 +89,8 @@ async fn memory_is_summed_over_the_store() {
     let engine = engine();
     let ended = run(&plugin(&engine, GROW), limits.clone()).await;
     assert_eq!(ended.reason.to_string(), "ran out of its 4 MiB of memory");
+    let little = Limits { memory_bytes: 64 << 10, ..Limits::tool() };
+    assert_eq!(run(&plugin(&engine, GROW), little).await.reason.to_string(), "ran out of its 64 KiB of memory");
     // Two memories of 40 pages each are more than 64 pages together, and less each.
     let two = r#"(memory 40) (memory 40) (func (export "run") (result i32) (i32.const 0))"#;
     let ended = run(&plugin(&engine, two), limits).await;

@@ -4,6 +4,7 @@
 
 use axum::Json;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -57,15 +58,22 @@ pub(super) struct Install {
 pub(super) async fn install(
     State(runs): State<Runs>,
     Path(tool): Path<String>,
-    Query(how): Query<Install>,
+    how: Result<Query<Install>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    let how = match how {
+        Ok(Query(how)) => how,
+        Err(rejected) => return bad_request(&rejected.body_text()),
+    };
     let (tool, grant) = match (tool.parse::<ToolName>(), read_grants(&how.grant)) {
         (Ok(tool), Ok(grant)) => (tool, grant),
         (Err(error), _) => return bad_request(&error.to_string()),
         (_, Err(why)) => return bad_request(&why),
     };
+    if how.digest.as_ref().is_some_and(|digest| digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+        return bad_request("`digest` is not a SHA-256 in 64 hexadecimal digits");
+    }
     let signature = match signature(&how, &headers) {
         Ok(signature) => signature,
         Err(why) => return bad_request(&why),

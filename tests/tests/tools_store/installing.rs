@@ -153,6 +153,9 @@ fn odd_requests_are_refused_with_a_sentence() {
     ] {
         send(&host, method, path, &body).refused(400, "request");
     }
+    for how in ["bogus=1", "plan=perhaps", "digest=00", "digest=", "grant=pods/everything"] {
+        install(&host, "x", how, &say("x", &[])).refused(400, "request");
+    }
     for (method, path) in [("PUT", "/nobody/grants"), ("PUT", "/nobody/limits"), ("POST", "/nobody/rollback")] {
         send(&host, method, path, &Value::Null).refused(404, "no-such-tool");
     }
