@@ -70,6 +70,18 @@ fn a_run_is_followed_and_cancelled() {
 }
 
 #[test]
+fn a_query_that_does_not_read_is_a_mistake_of_the_caller() {
+    let host = TestHost::up().start();
+    for list in ["/v1/runs", "/v1/jobs"] {
+        for wrong in ["x", "-1", "4294967296", ""] {
+            let refused = host.portal("GET", &format!("{list}?limit={wrong}"), &[]);
+            assert_eq!((refused.status, &refused.json()["error"]["code"]), (400, &Value::from("request")), "{list} {wrong}");
+        }
+        assert_eq!(host.portal("GET", &format!("{list}?limit=4294967295&other=1"), &[]).json()["ended"], serde_json::json!([]));
+    }
+}
+
+#[test]
 fn ids_that_are_none_are_told() {
     let host = host();
     for (words, code, said) in [

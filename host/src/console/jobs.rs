@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt as _, stream};
@@ -68,7 +68,7 @@ fn event(kind: Kind, text: &str) -> Value {
 }
 
 /// The jobs that wait or run, then the newest of those that are over.
-pub(super) async fn list(State(jobs): State<Jobs>, Query(page): Query<Page>) -> Json<Value> {
+pub(super) async fn list(State(jobs): State<Jobs>, page: Page) -> Json<Value> {
     let live = jobs.list();
     let running: Vec<Value> = live.iter().rev().map(|job| under_way(job)).collect();
     let kept = jobs.journal().list_jobs(page.limit()).await;

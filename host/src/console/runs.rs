@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt as _, stream};
@@ -158,8 +159,20 @@ fn page_of() -> u32 {
     50
 }
 
+/// From the query; one that does not read is told as every other mistake is.
+impl<S: Send + Sync> FromRequestParts<S> for Page {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(page)) => Ok(page),
+            Err(rejected) => Err(problem(StatusCode::BAD_REQUEST, "request", &rejected.body_text())),
+        }
+    }
+}
+
 /// The runs under way, then the newest of those that ended.
-pub(super) async fn list(State(runs): State<Runs>, Query(page): Query<Page>) -> Json<Value> {
+pub(super) async fn list(State(runs): State<Runs>, page: Page) -> Json<Value> {
     let running: Vec<Value> = runs.list().iter().rev().map(|(id, run)| under_way(*id, run)).collect();
     let ended: Vec<Value> = runs.journal().list(page.limit()).await.iter().map(short).collect();
     Json(json!({"version": 1, "running": running, "ended": ended}))
