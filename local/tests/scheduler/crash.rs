@@ -197,6 +197,33 @@ async fn a_killed_shim_takes_its_task_along_and_is_told() {
 }
 
 #[tokio::test]
+async fn what_shims_left_that_died_with_the_scheduler_is_ended() {
+    let mut cluster = Cluster::start(&[]).await;
+    let cmd = "setsid sleep 9006 & exec sleep 9007";
+    cluster.deploy(json!({"id": "/left", "cmd": cmd, "instances": 3, "backoffSeconds": 0})).await;
+    let tasks = cluster.wait_running("/left", 3).await;
+    let strays = |cluster: &Cluster| {
+        let found = cluster.processes().into_iter().filter(|(_, command)| command.starts_with("sleep 9006"));
+        found.map(|(pid, _)| pid).collect::<Vec<_>>()
+    };
+    until_so("three strays", async || strays(&cluster).len() == 3).await;
+    let old = strays(&cluster);
+
+    cluster.crash();
+    for task in &tasks {
+        kill(Pid::from_raw(shim_of(&cluster, task)), Signal::SIGKILL).expect("it runs");
+    }
+    cluster.restart();
+    until_so("the old strays to be gone", async || !strays(&cluster).iter().any(|pid| old.contains(pid))).await;
+    until_so("three other tasks", async || {
+        let now = cluster.running("/left").await;
+        now.len() == 3 && !now.iter().any(|task| tasks.iter().any(|old| old["id"] == task["id"]))
+    })
+    .await;
+    assert_eq!(cluster.failure("/left").await["message"], "the task's shim was killed, and the task with it");
+}
+
+#[tokio::test]
 async fn one_scheduler_for_one_folder() {
     let cluster = Cluster::start(&[]).await;
     let program = std::env::current_exe()
