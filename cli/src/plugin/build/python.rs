@@ -41,7 +41,7 @@ pub(super) fn build(project: &Project, screen: Screen) -> Result<Vec<u8>, Plugin
 fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let active = env::var_os("VIRTUAL_ENV").map(|folder| Path::new(&folder).join("bin"));
-    let folders = env::split_paths(&path).chain(active).chain(Some(ours()?.join("bin")));
+    let folders = env::split_paths(&path).chain(active).chain(ours().map(|folder| folder.join("bin")));
     folders.map(|folder| folder.join("componentize-py")).find(|file| file.is_file())
 }
 
