@@ -11,7 +11,7 @@ use ocho_tests::hostile::{Ending, ROWS, Row, host, hundred, start};
 
 /// Beside a tool that keeps a core busy half of two cores is left, and what the kernel does for it comes on top.
 const FACTOR: f64 = 5.0;
-/// A tool that keeps the only core busy gives it back every 10 ms, and an honest run needs it several times.
+/// A tool that keeps the only core busy gives it back every 2 ms, and an honest run needs it several times.
 const FACTOR_ON_ONE: f64 = 10.0;
 
 pub(crate) fn run() {
