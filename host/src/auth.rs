@@ -198,7 +198,7 @@ impl Spooled {
             if bytes > crate::portal::BODY_BYTES {
                 return Err(wrong(&"it is too large"));
             }
-            take_room(&mut room, places, chunk.len())?;
+            take_room(&mut room, places, bytes)?;
             digest.update(&chunk);
             file.write_all(&chunk).map_err(|error| wrong(&error))?;
         }
@@ -223,8 +223,14 @@ impl Spooled {
     }
 }
 
+/// Takes what is missing of the places for a body of so many bytes.
 fn take_room(held: &mut Option<OwnedSemaphorePermit>, places: &Arc<Semaphore>, bytes: usize) -> Result<(), Denied> {
-    let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+    // A chunk may be a single byte: what counts is all of the body.
+    let missing = bytes.div_ceil(1024) - held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+    if missing == 0 {
+        return Ok(());
+    }
+    let kib = u32::try_from(missing).map_err(|_| Denied::Crowded)?;
     let more = places.clone().try_acquire_many_owned(kib).map_err(|_| Denied::Crowded)?;
     match held {
         Some(held) => held.merge(more),
@@ -275,6 +281,15 @@ mod tests {
         assert!(auth.check(signed(now(), other, "body")).await.is_ok());
         drop(others);
         assert_eq!(room.available_permits(), HELD_KIB as usize);
+    }
+
+    #[tokio::test]
+    async fn a_body_of_small_pieces_takes_no_more_room() {
+        let room = Arc::new(Semaphore::new(2));
+        let pieces = |bytes: usize| Body::from_stream(stream::iter(vec!["x"; bytes]).map(Ok::<_, std::io::Error>));
+        assert!(Spooled::read(pieces(2048), &room).await.is_ok());
+        assert_eq!(Spooled::read(pieces(2049), &room).await.err(), Some(Denied::Crowded));
+        assert_eq!(room.available_permits(), 2);
     }
 
     #[tokio::test]
