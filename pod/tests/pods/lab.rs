@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use ocho_local::registry::RegistryConfig;
 use ocho_tests::command::Background;
 use ocho_tests::runtime::{Task, block_on, spawn};
@@ -275,8 +276,7 @@ impl Pod {
     #[track_caller]
     pub(crate) fn sub_process(&self) -> i32 {
         let output = self.output();
-        let last = output.lines().rev().find_map(|line| line.split_once("started pid=").map(|(_, pid)| pid.to_owned()));
-        last.and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("nothing was started\n{output}"))
+        last_started(&output).unwrap_or_else(|| panic!("nothing was started\n{output}"))
     }
 
     #[track_caller]
@@ -310,6 +310,29 @@ pub(crate) fn wait_for_configurations(pods: &[&Pod], count: usize) {
     let quiet = |pod: &&Pod| pod.try_info().is_some_and(|info| matches!(info["state"].as_str(), Some("leader" | "follower")));
     until_so(&format!("{count} configurations, and quiet"), SOON, || so_far() >= count && pods.iter().all(quiet));
     assert_eq!(so_far(), count, "configurations");
+}
+
+impl Drop for Pod {
+    /// Takes the sub-process along with all that it started: the kernel ends only the sub-process itself when its pod is killed.
+    fn drop(&mut self) {
+        let Some(process) = &self.process else { return };
+        let Some(group) = last_started(&process.stdout()) else { return };
+        if parent(group) == i32::try_from(process.id()).ok() {
+            // A pod that stands still starts nothing in its place.
+            process.signal(Signal::SIGSTOP);
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
+    }
+}
+
+/// The id in the last line that tells of a start.
+fn last_started(output: &str) -> Option<i32> {
+    output.lines().rev().find_map(|line| line.split_once("started pid=")?.1.parse().ok())
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// Whether a process is there and has not ended.
