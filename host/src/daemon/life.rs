@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -29,11 +29,12 @@ pub(super) struct Life {
     tasks: JoinSet<&'static str>,
     /// Watched until the end.
     tools_folder: Option<ToolsFolder>,
+    signals: Signals,
 }
 
 impl Life {
     pub(super) fn new() -> Self {
-        Self { stop: CancellationToken::new(), tasks: JoinSet::new(), tools_folder: None }
+        Self { stop: CancellationToken::new(), tasks: JoinSet::new(), tools_folder: None, signals: Signals::listen() }
     }
 
     /// Serves the embedded cluster. It stops after the faces, so that requests in flight still find it.
@@ -106,7 +107,7 @@ impl Life {
     /// Waits for a signal or an early end, then drains: the faces within the grace period, then the cluster.
     pub(super) async fn last(mut self, mut cluster: JoinSet<()>) {
         tokio::select! {
-            name = terminated() => tracing::info!(signal = name, "stopping"),
+            name = self.signals.terminated() => tracing::info!(signal = name, "stopping"),
             Some(ended) = self.tasks.join_next() => tracing::error!(?ended, "stopping: a part ended early"),
             Some(ended) = cluster.join_next() => tracing::error!(?ended, "stopping: the cluster ended early"),
         }
@@ -131,11 +132,22 @@ pub(super) fn say_ready(line: &str) -> anyhow::Result<()> {
     writeln!(out, "{line}").and_then(|()| out.flush()).context("standard output is closed")
 }
 
-async fn terminated() -> &'static str {
-    let listen = |kind| signal(kind).expect("signals can be listened to");
-    let (mut term, mut interrupt) = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));
-    tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+/// Listened to before the host says that it is ready: whoever reads that may stop it at once, and it is to leave in order.
+struct Signals {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Self {
+        let listen = |kind| signal(kind).expect("signals can be listened to");
+        Self { term: listen(SignalKind::terminate()), interrupt: listen(SignalKind::interrupt()) }
+    }
+
+    async fn terminated(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }
