@@ -208,6 +208,25 @@ impl TestHost {
         plan.words(words).run()
     }
 
+    /// Ids of the runs under way.
+    #[must_use]
+    pub fn running(&self) -> Vec<String> {
+        let runs = http::request("GET", &format!("http://{}/v1/runs", self.address("portal")), &[]).json();
+        let ids = runs["running"].as_array().into_iter().flatten().filter_map(|run| run["run"].as_str());
+        ids.map(str::to_owned).collect()
+    }
+
+    /// Cancels the runs under way.
+    ///
+    /// # Panics
+    /// Where one of them ended meanwhile.
+    pub fn cancel_all(&self) {
+        for run in self.running() {
+            let reply = http::request("DELETE", &format!("http://{}/v1/runs/{run}", self.address("portal")), &[]);
+            assert_eq!(reply.status, 202, "{}", reply.body);
+        }
+    }
+
     /// The address of a face, `127.0.0.1:<port>`: `portal`, `servo`, `marathon`, `zookeeper`.
     ///
     /// # Panics

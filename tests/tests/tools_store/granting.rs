@@ -99,38 +99,36 @@ fn a_file_of_the_folder_waits_for_its_grant_too() {
 }
 
 /// A run of `relay` that waits for a run of `sleeper`, ended or not as the change says.
-fn while_it_runs(change: &serde_json::Value) -> (String, Duration, serde_json::Value) {
+fn while_it_runs(seconds: u32, change: &serde_json::Value) -> (String, Duration, serde_json::Value) {
     let host = TestHost::up().start();
     install(&host, "relay", "grant=proxy/shell", &std::fs::read(guest("relay")).unwrap()).done();
     install(&host, "sleeper", "", &std::fs::read(guest("sleeper")).unwrap()).done();
     thread::scope(|scope| {
         let started = Instant::now();
-        let run = scope.spawn(|| host.shell("relay sleeper 8 0"));
-        let sleeps = || host.portal("GET", "/v1/runs", &[]).json()["running"].as_array().is_some_and(|runs| runs.len() == 2);
-        wait::until_so("both runs", Duration::from_secs(30), sleeps);
+        let run = scope.spawn(|| host.shell(&format!("relay sleeper {seconds} 0")));
+        wait::until_so("both runs", Duration::from_secs(60), || host.running().len() == 2);
         let done = grants(&host, "relay", change).done();
         let said = run.join().unwrap().out;
         let elapsed = started.elapsed();
         // In any case the next one is refused.
         assert!(host.shell("relay hello").failure().contains("imports proxy/shell, which it was not granted"));
-        let over = || host.portal("GET", "/v1/runs", &[]).json()["running"] == json!([]);
-        wait::until_so("the end of both", Duration::from_secs(30), over);
+        wait::until_so("the end of both", Duration::from_secs(60), || host.running().is_empty());
         (said, elapsed, done)
     })
 }
 
 #[test]
 fn a_run_in_flight_ends_by_itself() {
-    let (said, elapsed, done) = while_it_runs(&json!({"revoke": ["proxy/shell"]}));
-    assert!(said.starts_with("waited ") && elapsed >= Duration::from_secs(8), "{said} {elapsed:?}");
+    let (said, elapsed, done) = while_it_runs(15, &json!({"revoke": ["proxy/shell"]}));
+    assert!(said.starts_with("waited ") && elapsed >= Duration::from_secs(15), "{said} {elapsed:?}");
     assert!(done["runs_ended"].is_null(), "{done}");
 }
 
 #[test]
 fn revoked_now_a_run_in_flight_is_ended_and_told_why() {
-    let (said, elapsed, done) = while_it_runs(&json!({"revoke": ["proxy/shell"], "now": true}));
+    let (said, elapsed, done) = while_it_runs(500, &json!({"revoke": ["proxy/shell"], "now": true}));
     assert!(said.starts_with("tool 'relay' was ended: proxy/shell was revoked (revision 1, run "), "{said}");
-    assert!(elapsed < Duration::from_secs(8), "{elapsed:?}");
+    assert!(elapsed < Duration::from_secs(500), "{elapsed:?}");
     assert_eq!(done["runs_ended"], 1);
 }
 
