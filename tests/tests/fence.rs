@@ -108,7 +108,7 @@ fn a_trap_is_told_with_revision_and_run() {
         assert!(said.contains("tool 'trap' trapped: "), "{said}");
     }
     assert_eq!(host.shell("hello").success(), "hello");
-    wait::until_so("the line in the log", Duration::from_secs(5), || host.log().matches("tool=trap").count() >= 4);
+    wait::until_so("the line in the log", Duration::from_secs(60), || host.log().matches("tool=trap").count() >= 4);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_tool_that_fills_its_folder_is_ended() {
         let entries = fs::read_dir(host.home().join("tmp")).unwrap().flatten().flat_map(inside);
         entries.filter(|entry| entry.file_name() != "lock").count()
     };
-    wait::until_so("the folders to go", Duration::from_secs(5), || left() == 0);
+    wait::until_so("the folders to go", Duration::from_secs(60), || left() == 0);
 }
 
 #[test]
