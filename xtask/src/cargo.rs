@@ -18,9 +18,33 @@ pub(crate) fn command(root: &Path) -> Command {
     cargo
 }
 
-/// Builds all native programs in release. One selection for every chore: another one has other features, and compiles wasmtime anew.
-pub(crate) fn build_release(root: &Path) -> anyhow::Result<()> {
-    let status = command(root).args(["build", "--release", "--workspace", "--bins"]).status().context("cannot run cargo")?;
+/// How the native programs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As they are used.
+    Release,
+    /// As the tests want them.
+    Dev,
+}
+
+impl Profile {
+    /// Where cargo puts them, in its target folder.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Dev => "debug",
+        }
+    }
+}
+
+/// Builds all native programs. One selection for every chore: another one has other features, and compiles wasmtime anew.
+pub(crate) fn build_programs(root: &Path, profile: Profile) -> anyhow::Result<()> {
+    let mut cargo = command(root);
+    cargo.args(["build", "--workspace", "--bins"]);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().context("cannot run cargo")?;
     ensure!(status.success(), "the programs do not compile: cargo ended with {status}");
     Ok(())
 }

@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::cargo::Profile;
 use crate::leftovers::leftovers;
 use crate::say;
 use crate::workspace::Workspace;
@@ -36,13 +37,13 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the release build of `ochod` on an empty data folder, and waits until it is ready.
-    pub(crate) fn start(workspace: &Workspace) -> anyhow::Result<Self> {
+    /// Starts `ochod` on an empty data folder, and waits until it is ready.
+    pub(crate) fn start(workspace: &Workspace, profile: Profile) -> anyhow::Result<Self> {
         let data = workspace.target.join("up");
         empty(&data)?;
         let log = data.with_extension("log");
         say::step(format_args!("starting ochod, its log is {}", log.display()));
-        let mut child = command(workspace, &data)?
+        let mut child = command(workspace, profile, &data)?
             .stdout(Stdio::piped())
             .stderr(File::create(&log).with_context(|| format!("cannot write `{}`", log.display()))?)
             .spawn()
@@ -110,22 +111,23 @@ impl Drop for Daemon {
     }
 }
 
-fn command(workspace: &Workspace, data: &Path) -> anyhow::Result<Command> {
-    let mut ochod = Command::new(workspace.release("ochod"));
+fn command(workspace: &Workspace, profile: Profile, data: &Path) -> anyhow::Result<Command> {
+    let programs = workspace.programs(profile);
+    let mut ochod = Command::new(programs.join("ochod"));
     ochod.arg("up").arg("--data").arg(data).arg("--images").arg(workspace.root.join("examples/images"));
     for (face, port) in FACES {
         ochod.arg(format!("--{face}")).arg(format!("127.0.0.1:{}", usual_or_free(face, port)));
     }
     // A group of its own: Ctrl-C at the prompt is for the prompt.
-    ochod.env("PATH", path(workspace)?).process_group(0).stdin(Stdio::null());
+    ochod.env("PATH", path(programs)?).process_group(0).stdin(Stdio::null());
     Ok(ochod)
 }
 
 /// The PATH with our programs in front: the entry points of the images start `ochopod` by name.
-fn path(workspace: &Workspace) -> anyhow::Result<std::ffi::OsString> {
+fn path(programs: PathBuf) -> anyhow::Result<std::ffi::OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let ours = std::iter::once(workspace.target.join("release"));
-    env::join_paths(ours.chain(env::split_paths(&path))).context("the target folder's name does not fit into a PATH")
+    env::join_paths(std::iter::once(programs).chain(env::split_paths(&path)))
+        .context("the target folder's name does not fit into a PATH")
 }
 
 /// The usual port, or 0, which picks a free one, where somebody else has it.

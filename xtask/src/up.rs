@@ -1,5 +1,6 @@
 //! `cargo xtask up`: from a clean clone to a cluster on this machine and a prompt on it.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +11,10 @@ use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::cargo::{self, Profile};
 use crate::daemon::Daemon;
 use crate::workspace::Workspace;
-use crate::{cargo, prerequisites, say, tools};
+use crate::{prerequisites, say, tools};
 
 /// How many pods the example has.
 const PODS: usize = 3;
@@ -22,14 +24,18 @@ pub(crate) struct Args {
     /// Show the cluster, stop it and exit 0 if all of that worked, instead of opening the prompt
     #[arg(long)]
     once: bool,
+    /// Use the programs as `cargo xtask test` builds them, which takes no second build; they are slower
+    #[arg(long)]
+    dev: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     say::start();
-    build(workspace)?;
+    let profile = if args.dev { Profile::Dev } else { Profile::Release };
+    build(workspace, profile)?;
     let interrupted = watch_signals()?;
-    let daemon = Daemon::start(workspace)?;
-    let ocho = Ocho { workspace, host: daemon.portal.clone() };
+    let daemon = Daemon::start(workspace, profile)?;
+    let ocho = Ocho { root: &workspace.root, program: workspace.programs(profile).join("ocho"), host: daemon.portal.clone() };
     show(&ocho)?;
     if args.once {
         end_cluster(&ocho)?;
@@ -42,11 +48,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn build(workspace: &Workspace) -> anyhow::Result<()> {
+fn build(workspace: &Workspace, profile: Profile) -> anyhow::Result<()> {
     prerequisites::check_c_compiler()?;
     tools::build_tools(workspace)?;
-    say::step("building ochod, ocho and ochopod in release (the first time takes some minutes)");
-    cargo::build_release(&workspace.root)
+    say::step("building ochod, ocho and ochopod (the first time takes some minutes)");
+    cargo::build_programs(&workspace.root, profile)
 }
 
 /// From here on a signal ends the prompt, not this program: somebody has to stop the daemon.
@@ -62,17 +68,18 @@ fn watch_signals() -> anyhow::Result<Arc<AtomicBool>> {
 
 /// The `ocho` command, pointed at the daemon.
 struct Ocho<'a> {
-    workspace: &'a Workspace,
+    root: &'a Path,
+    program: PathBuf,
     host: String,
 }
 
 impl Ocho<'_> {
     /// `ocho cli <host> <line>`.
     fn command(&self, line: &[&str]) -> Command {
-        let mut ocho = Command::new(self.workspace.release("ocho"));
+        let mut ocho = Command::new(&self.program);
         // A proxy or a token of another cluster is not meant here.
         ocho.env_remove("OCHOPOD_PROXY").env_remove("OCHOPOD_TOKEN");
-        ocho.current_dir(&self.workspace.root).args(["cli", &self.host]).args(line);
+        ocho.current_dir(self.root).args(["cli", &self.host]).args(line);
         ocho
     }
 
@@ -137,7 +144,7 @@ fn prompt(ocho: &Ocho<'_>, interrupted: &AtomicBool) -> anyhow::Result<()> {
 
 /// How to reach this cluster from another terminal.
 fn outside(ocho: &Ocho<'_>) -> String {
-    let program = ocho.workspace.release("ocho");
+    let program = &ocho.program;
     let here = env::current_dir().ok().and_then(|here| program.strip_prefix(here).ok().map(|path| path.display().to_string()));
     format!("{} cli {}", here.unwrap_or_else(|| program.display().to_string()), ocho.host)
 }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::cargo;
+use crate::cargo::{self, Profile};
 
 /// The project's folders, and its crates by folder.
 pub(crate) struct Workspace {
@@ -50,9 +50,9 @@ impl Workspace {
         self.packages.iter().filter(|package| package.folder.parent() == Some(&folder)).collect()
     }
 
-    /// A program that the release build made.
-    pub(crate) fn release(&self, program: &str) -> PathBuf {
-        self.target.join("release").join(program)
+    /// Where the native programs of a build are.
+    pub(crate) fn programs(&self, profile: Profile) -> PathBuf {
+        self.target.join(profile.folder())
     }
 }
 
