@@ -18,6 +18,10 @@ pub(crate) fn command(root: &Path) -> Command {
     cargo
 }
 
+/// One selection for building and for running the tests, so that the two agree on features and nothing is compiled twice.
+/// `--bins` makes the programs that the tests start.
+pub(crate) const TESTED: [&str; 4] = ["--workspace", "--lib", "--bins", "--tests"];
+
 /// How the native programs are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
@@ -37,14 +41,13 @@ impl Profile {
     }
 }
 
-/// Builds all native programs. One selection for every chore: another one has other features, and compiles wasmtime anew.
+/// Builds all native programs. One selection for each profile: another one has other features, and compiles wasmtime anew.
 pub(crate) fn build_programs(root: &Path, profile: Profile) -> anyhow::Result<()> {
-    let mut cargo = command(root);
-    cargo.args(["build", "--workspace", "--bins"]);
-    if profile == Profile::Release {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().context("cannot run cargo")?;
+    let selection: &[&str] = match profile {
+        Profile::Release => &["--workspace", "--bins", "--release"],
+        Profile::Dev => &TESTED,
+    };
+    let status = command(root).arg("build").args(selection).status().context("cannot run cargo")?;
     ensure!(status.success(), "the programs do not compile: cargo ended with {status}");
     Ok(())
 }

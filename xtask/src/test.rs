@@ -11,10 +11,6 @@ use crate::outcome::Outcome;
 use crate::workspace::Workspace;
 use crate::{cargo, python_jobs, say, setup, tools};
 
-/// One selection for building and for running, so that the two agree on features and nothing is compiled twice.
-/// `--bins` makes the programs that the tests start.
-const SELECTION: [&str; 4] = ["--workspace", "--lib", "--bins", "--tests"];
-
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Run only the tests whose names contain this
@@ -45,7 +41,7 @@ fn build(workspace: &Workspace) -> anyhow::Result<()> {
     say::step("building the programs and the tests (the first time takes some minutes)");
     // The tests of the embedded cluster start it as an example, alone.
     let status =
-        cargo::command(&workspace.root).arg("build").args(SELECTION).arg("--examples").status().context("cannot run cargo")?;
+        cargo::command(&workspace.root).arg("build").args(cargo::TESTED).arg("--examples").status().context("cannot run cargo")?;
     if !status.success() {
         bail!("the programs and the tests do not compile");
     }
@@ -55,7 +51,7 @@ fn build(workspace: &Workspace) -> anyhow::Result<()> {
 fn run_tests(workspace: &Workspace, args: &Args, outcome: &mut Outcome) -> anyhow::Result<()> {
     say::step("running the tests");
     let mut cargo = cargo::command(&workspace.root);
-    cargo.arg("test").args(SELECTION).arg("--no-fail-fast");
+    cargo.arg("test").args(cargo::TESTED).arg("--no-fail-fast");
     if let Some(filter) = &args.filter {
         cargo.arg("--").arg(filter);
     }
