@@ -40,8 +40,12 @@ fn build(workspace: &Workspace) -> anyhow::Result<()> {
     }
     say::step("building the programs and the tests (the first time takes some minutes)");
     // The tests of the embedded cluster start it as an example, alone.
-    let status =
-        cargo::command(&workspace.root).arg("build").args(cargo::TESTED).arg("--examples").status().context("cannot run cargo")?;
+    let status = cargo::command(&workspace.root)
+        .arg("build")
+        .args(cargo::TESTED)
+        .arg("--examples")
+        .status()
+        .context("cannot run cargo")?;
     if !status.success() {
         bail!("the programs and the tests do not compile");
     }
