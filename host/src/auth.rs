@@ -13,7 +13,8 @@ use futures::{StreamExt as _, stream};
 use ocho_core::signature::{SignedRequest, Token};
 use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::room::{Held, Room};
 
 /// How far a caller's clock may be off, in seconds.
 const WINDOW_S: u64 = 300;
@@ -26,7 +27,7 @@ const SPOOL_BYTES: usize = 1 << 20;
 
 /// KiB of bodies that are held at once until their signature is checked, and read on after that: a stranger can make us hold that much,
 /// and no more.
-const HELD_KIB: u32 = 1 << 20;
+const HELD_KIB: usize = 1 << 20;
 
 /// Checks signatures. Cheap to clone.
 #[derive(Clone)]
@@ -38,8 +39,7 @@ struct Inner {
     started: u64,
     /// Nonces by the time until which they count.
     seen: Mutex<BTreeMap<(u64, String), ()>>,
-    /// A place for each KiB of a body that is held.
-    room: Arc<Semaphore>,
+    room: Room,
 }
 
 /// Why a request is refused. The texts of the old scheme are what its clients know.
@@ -81,13 +81,7 @@ impl Auth {
     /// Lets callers in who know the token; everybody where there is none.
     #[must_use]
     pub fn new(token: Option<Token>, require_256: bool) -> Self {
-        Self(Arc::new(Inner {
-            token,
-            require_256,
-            started: now(),
-            seen: Mutex::default(),
-            room: Arc::new(Semaphore::new(HELD_KIB as usize)),
-        }))
+        Self(Arc::new(Inner { token, require_256, started: now(), seen: Mutex::default(), room: Room::of_kib(HELD_KIB) }))
     }
 
     /// Checks a request of the compatible face: the new signature where there is one, else the old one over `line`.
@@ -123,7 +117,7 @@ impl Auth {
         };
         let (time, nonce) = time_and_nonce(&parts.headers).ok_or(Denied::Headers)?;
         self.check_time(&time)?;
-        let spooled = Spooled::read(body, &self.0.room).await?;
+        let spooled = Spooled::read(body, self.0.room.begin()).await?;
         let signed = signed_request(&parts, &time, &nonce, spooled.sha256);
         if !token.verify_request(&signed, &signature) {
             return Err(Denied::Mismatch256);
@@ -183,14 +177,13 @@ fn now() -> u64 {
 struct Spooled {
     file: SpooledTempFile,
     sha256: [u8; 32],
-    room: Option<OwnedSemaphorePermit>,
+    room: Held,
 }
 
 impl Spooled {
-    async fn read(body: Body, places: &Arc<Semaphore>) -> Result<Self, Denied> {
+    async fn read(body: Body, mut room: Held) -> Result<Self, Denied> {
         let wrong = |error: &dyn std::fmt::Display| Denied::Body(error.to_string());
         let (mut file, mut digest, mut bytes) = (SpooledTempFile::new(SPOOL_BYTES), Sha256::new(), 0);
-        let mut room = None;
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|error| wrong(&error))?;
@@ -198,7 +191,7 @@ impl Spooled {
             if bytes > crate::portal::BODY_BYTES {
                 return Err(wrong(&"it is too large"));
             }
-            take_room(&mut room, places, bytes)?;
+            room.cover(bytes).map_err(|_| Denied::Crowded)?;
             digest.update(&chunk);
             file.write_all(&chunk).map_err(|error| wrong(&error))?;
         }
@@ -221,22 +214,6 @@ impl Spooled {
         });
         Body::from_stream(chunks)
     }
-}
-
-/// Takes what is missing of the places for a body of so many bytes.
-fn take_room(held: &mut Option<OwnedSemaphorePermit>, places: &Arc<Semaphore>, bytes: usize) -> Result<(), Denied> {
-    // A chunk may be a single byte: what counts is all of the body.
-    let missing = bytes.div_ceil(1024) - held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-    if missing == 0 {
-        return Ok(());
-    }
-    let kib = u32::try_from(missing).map_err(|_| Denied::Crowded)?;
-    let more = places.clone().try_acquire_many_owned(kib).map_err(|_| Denied::Crowded)?;
-    match held {
-        Some(held) => held.merge(more),
-        none => *none = Some(more),
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -271,7 +248,8 @@ mod tests {
     async fn only_so_many_bodies_are_held() {
         let auth = auth();
         let room = auth.0.room.clone();
-        let others = room.clone().try_acquire_many_owned(HELD_KIB - 1).unwrap();
+        let mut others = room.begin();
+        others.cover((HELD_KIB - 1) << 10).unwrap();
         let passed = auth.check(signed(now(), NONCE, "body")).await.unwrap();
         let other = "ffeeddccbbaa99887766554433221100";
         assert_eq!(auth.check(signed(now(), other, "body")).await.unwrap_err(), Denied::Crowded);
@@ -280,16 +258,7 @@ mod tests {
         axum::body::to_bytes(passed.into_body(), 100).await.unwrap();
         assert!(auth.check(signed(now(), other, "body")).await.is_ok());
         drop(others);
-        assert_eq!(room.available_permits(), HELD_KIB as usize);
-    }
-
-    #[tokio::test]
-    async fn a_body_of_small_pieces_takes_no_more_room() {
-        let room = Arc::new(Semaphore::new(2));
-        let pieces = |bytes: usize| Body::from_stream(stream::iter(vec!["x"; bytes]).map(Ok::<_, std::io::Error>));
-        assert!(Spooled::read(pieces(2048), &room).await.is_ok());
-        assert_eq!(Spooled::read(pieces(2049), &room).await.err(), Some(Denied::Crowded));
-        assert_eq!(room.available_permits(), 2);
+        assert_eq!(room.begin().cover(HELD_KIB << 10), Ok(()));
     }
 
     #[tokio::test]

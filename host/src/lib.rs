@@ -19,6 +19,7 @@ pub mod own_pods;
 mod places;
 pub mod pods;
 pub mod portal;
+mod room;
 pub mod runs;
 mod server;
 pub mod servo;

@@ -3,38 +3,36 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use ocho_runtime::WorkFolder;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::places::Place;
+use crate::room::{Held, Room};
 
 /// What uploads may take of the disk together until their signatures are known: a stranger must not fill it.
-const UPLOADS_MIB: usize = 4096;
+const UPLOADS_KIB: usize = 4 << 20;
 
 /// The place of this process. Dropping it removes it, and the next process removes it where this one is killed.
 #[derive(Debug)]
 pub(super) struct JobFolders {
     place: Place,
-    /// One permit for each MiB of an upload.
-    room: Arc<Semaphore>,
+    room: Room,
 }
 
 impl JobFolders {
     /// Makes a place below `parent`, or where the system keeps temporary files.
     pub(super) fn open(parent: Option<&Path>) -> io::Result<Self> {
-        Self::with_room(parent, UPLOADS_MIB)
+        Self::with_room(parent, UPLOADS_KIB)
     }
 
     /// With so much room for uploads.
-    pub(super) fn with_room(parent: Option<&Path>, uploads_mib: usize) -> io::Result<Self> {
-        Ok(Self { place: Place::open("ocho-jobs-", parent)?, room: Arc::new(Semaphore::new(uploads_mib)) })
+    pub(super) fn with_room(parent: Option<&Path>, uploads_kib: usize) -> io::Result<Self> {
+        Ok(Self { place: Place::open("ocho-jobs-", parent)?, room: Room::of_kib(uploads_kib) })
     }
 
-    /// Room for one more MiB of an upload, for as long as it is held; none where uploads have taken all of it.
-    pub(super) fn room(&self) -> Option<OwnedSemaphorePermit> {
-        self.room.clone().try_acquire_owned().ok()
+    /// Room for one more upload.
+    pub(super) fn room(&self) -> Held {
+        self.room.begin()
     }
 
     /// A folder for one bundle.

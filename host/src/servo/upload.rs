@@ -9,10 +9,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use ocho_core::signature::{Pieces, Token, hex};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::folders::JobFolders;
 use crate::portal::BODY_BYTES;
+use crate::room::Held;
 
 /// An uploaded bundle.
 pub(super) struct Upload {
@@ -23,7 +23,7 @@ pub(super) struct Upload {
     /// SHA-256 of the archive, in hexadecimal digits.
     pub(super) digest: String,
     /// Its part of the room for uploads, until somebody has vouched for it.
-    pub(super) _room: Option<OwnedSemaphorePermit>,
+    pub(super) _room: Option<Held>,
 }
 
 /// Why there is no bundle. Told as an unexpected failure, as the original does.
@@ -64,16 +64,10 @@ pub(super) async fn receive(request: Request, folders: &JobFolders, token: &Toke
 async fn keep(mut part: Field<'_>, folders: &JobFolders, token: &Token) -> Result<Upload, UploadError> {
     let (mut pieces, mut digest) = (token.pieces(), Sha256::new());
     let mut file = tokio::fs::File::from_std(folders.spool()?);
-    let (mut bytes, mut room) = (0, None::<OwnedSemaphorePermit>);
+    let (mut bytes, mut room) = (0, folders.room());
     while let Some(chunk) = part.chunk().await? {
         bytes += chunk.len();
-        while bytes > room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) << 20 {
-            let more = folders.room().ok_or(UploadError::Busy)?;
-            match &mut room {
-                Some(room) => room.merge(more),
-                None => room = Some(more),
-            }
-        }
+        room.cover(bytes).map_err(|_| UploadError::Busy)?;
         pieces.update(&chunk);
         digest.update(&chunk);
         file.write_all(&chunk).await?;
@@ -81,7 +75,7 @@ async fn keep(mut part: Field<'_>, folders: &JobFolders, token: &Token) -> Resul
     file.flush().await?;
     let mut archive = file.into_std().await;
     archive.seek(SeekFrom::Start(0))?;
-    Ok(Upload { archive, pieces, digest: hex(&digest.finalize()), _room: room })
+    Ok(Upload { archive, pieces, digest: hex(&digest.finalize()), _room: Some(room) })
 }
 
 /// Whether a part is the file `tgz`; without a file name it is a text. Not left to the reader of multipart, which sees no file name
@@ -124,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn uploads_share_their_room() {
         let place = tempfile::tempdir().unwrap();
-        let folders = JobFolders::with_room(Some(place.path()), 2).unwrap();
+        let folders = JobFolders::with_room(Some(place.path()), 2048).unwrap();
         let token = Token::new("secret").unwrap();
         let upload = async |bytes: usize| {
             let head = b"--x\r\nContent-Disposition: form-data; name=\"tgz\"; filename=\"u\"\r\n\r\n";
@@ -134,7 +128,7 @@ mod tests {
         };
         let first = upload(1 << 20).await.unwrap();
         assert!(matches!(upload((1 << 20) + 1).await, Err(UploadError::Busy)));
-        let second = upload(10).await.unwrap();
+        let second = upload(1 << 20).await.unwrap();
         assert!(matches!(upload(1).await, Err(UploadError::Busy)));
         drop((first, second));
         assert!(upload((1 << 20) + 1).await.is_ok());
