@@ -107,7 +107,15 @@ impl Plan {
     /// # Panics
     /// Where it cannot be copied.
     pub fn tool(self, name: &str, component: &Path) -> Self {
-        place(&self.home.path().join("tools"), name, &fs::read(component).expect("a component can be read"));
+        self.tool_bytes(name, &fs::read(component).expect("a component can be read"))
+    }
+
+    /// As [`Plan::tool`], with the component itself.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    pub fn tool_bytes(self, name: &str, component: &[u8]) -> Self {
+        place(&self.home.path().join("tools"), name, component);
         self
     }
 

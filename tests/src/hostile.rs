@@ -2,7 +2,6 @@
 //!
 //! The tests see that each ends as it should, the benchmark measures how long that takes and what it costs others.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -171,18 +170,11 @@ pub fn start(plan: Plan) -> TestHost {
 
 /// What such a host is given: the set, and limits that make it short.
 pub fn host() -> Plan {
-    let folder = target().join("hostile-texts");
-    fs::create_dir_all(&folder).expect("the target folder is ours");
-    let text = |name: &str| {
-        let file = folder.join(format!("{name}.wasm"));
-        fs::write(&file, compiled(name)).expect("the target folder is ours");
-        file
-    };
     TestHost::up()
         .tool("guest", &component())
         .tool("writer", &component())
-        .tool("tables", &text("tables"))
-        .tool("memories", &text("memories"))
+        .tool_bytes("tables", &compiled("tables"))
+        .tool_bytes("memories", &compiled("memories"))
         .tool("recurse", &guest("recurse"))
         .tool("hello", &guest("hello"))
         .words(&["--memory-limit", "64", "--cpu-limit", "1", "--wall-limit", "60", "--grant", "recurse=proxy/shell"])
