@@ -107,6 +107,13 @@ impl OwnPod {
             .with_state(self.clone())
     }
 
+    /// Waits until the registry has it. Never, if it is not kept registered any more.
+    pub async fn registered(&self) {
+        if self.0.standing.clone().wait_for(|standing| standing.registered).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn is(&self, pod: &PodId) -> bool {
         self.0.cluster == pod.cluster && self.0.standing.borrow().seq == Some(pod.seq)
     }

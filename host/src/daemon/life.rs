@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use futures::future::join_all;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -14,6 +15,7 @@ use super::cluster::Cluster;
 use super::host::Host;
 use crate::config::is_loopback;
 use crate::guard::{LoopbackOnly, refuse_foreign};
+use crate::own_pods::OwnPod;
 use crate::server::{self, Patience};
 use crate::tools::ToolsFolder;
 
@@ -22,6 +24,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Jobs under way get so long, and their callers the rest of the grace to hear how they ended.
 const JOB_GRACE: Duration = Duration::from_secs(7);
+
+/// The ready line waits so long for a registry that is not there yet: everything else works without it.
+const REGISTERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The tasks of the process. One that ends early ends all.
 pub(super) struct Life {
@@ -59,18 +64,21 @@ impl Life {
         served
     }
 
-    pub(super) fn spawn_host(&mut self, mut host: Host, others: &[(&str, &str)]) -> anyhow::Result<()> {
-        let mut ready = "ready".to_owned();
+    /// Serves the host; gives what is to be said once it is whole.
+    pub(super) fn spawn_host(&mut self, mut host: Host, others: &[(&str, &str)]) -> anyhow::Result<Ready> {
+        let mut line = "ready".to_owned();
         for (name, face) in [("portal", &host.portal), ("servo", &host.servo)] {
             if let Some(face) = face {
-                ready.push_str(&format!(" {name}={}", face.local_addr()?));
+                line.push_str(&format!(" {name}={}", face.local_addr()?));
             }
         }
         for (name, value) in others {
-            ready.push_str(&format!(" {name}={value}"));
+            line.push_str(&format!(" {name}={value}"));
         }
+        let mut own_pods = Vec::new();
         for (pod, member, control) in std::mem::take(&mut host.own_pods) {
             self.spawn_face("control", control, pod.routes())?;
+            own_pods.push(pod);
             let stop = self.stop.clone();
             self.tasks.spawn(async move {
                 member.run(stop).await;
@@ -91,7 +99,7 @@ impl Life {
                 self.spawn_face(name, port, routes)?;
             }
         }
-        say_ready(&ready)
+        Ok(Ready { line, own_pods })
     }
 
     fn spawn_face(&mut self, name: &'static str, listener: TcpListener, app: Router) -> anyhow::Result<()> {
@@ -104,9 +112,18 @@ impl Life {
         Ok(())
     }
 
-    /// Waits for a signal or an early end, then drains: the faces within the grace period, then the cluster.
-    pub(super) async fn last(mut self, mut cluster: JoinSet<()>) {
+    /// Says that it is ready, waits for a signal or an early end, then drains: the faces within the grace period, then the cluster.
+    ///
+    /// # Errors
+    /// Where there is nobody to say it to.
+    pub(super) async fn last(
+        mut self,
+        ready: impl Future<Output = anyhow::Result<()>>,
+        mut cluster: JoinSet<()>,
+    ) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
         tokio::select! {
+            Err(error) = ready => outcome = Err(error),
             name = self.signals.terminated() => tracing::info!(signal = name, "stopping"),
             Some(ended) = self.tasks.join_next() => tracing::error!(?ended, "stopping: a part ended early"),
             Some(ended) = cluster.join_next() => tracing::error!(?ended, "stopping: the cluster ended early"),
@@ -118,6 +135,24 @@ impl Life {
         }
         self.tasks.shutdown().await;
         while cluster.join_next().await.is_some() {}
+        outcome
+    }
+}
+
+/// A host that serves, and what it says then.
+pub(super) struct Ready {
+    line: String,
+    own_pods: Vec<OwnPod>,
+}
+
+impl Ready {
+    /// Says the line once the host's own pods are registered: who reads it may ask for them at once.
+    pub(super) async fn say(self) -> anyhow::Result<()> {
+        let registered = join_all(self.own_pods.iter().map(OwnPod::registered));
+        if tokio::time::timeout(REGISTERED_WITHIN, registered).await.is_err() {
+            tracing::warn!(waited = ?REGISTERED_WITHIN, "no registry took the host's own pods yet; it goes on trying");
+        }
+        say_ready(&self.line)
     }
 }
 

@@ -31,9 +31,8 @@ pub async fn up(args: UpArgs) -> anyhow::Result<()> {
     let host = Host::new(&args.host, token, faces, systems)?;
     let mut life = Life::new();
     let served = life.spawn_cluster(cluster);
-    life.spawn_host(host, &[("marathon", &marathon.to_string()), ("zookeeper", &zookeeper)])?;
-    life.last(served).await;
-    Ok(())
+    let ready = life.spawn_host(host, &[("marathon", &marathon.to_string()), ("zookeeper", &zookeeper)])?;
+    life.last(ready.say(), served).await
 }
 
 /// Words for hosts that run as tasks: they find compiled tools where this one keeps them, and read no configuration file.
@@ -69,9 +68,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let systems = Systems { marathon: config, zookeeper: &zookeeper, journal, data: args.data.as_deref() };
     let host = Host::new(&args.host, token, faces, systems)?;
     let mut life = Life::new();
-    life.spawn_host(host, &[("marathon", &marathon), ("zookeeper", &zookeeper)])?;
-    life.last(tokio::task::JoinSet::new()).await;
-    Ok(())
+    let ready = life.spawn_host(host, &[("marathon", &marathon), ("zookeeper", &zookeeper)])?;
+    life.last(ready.say(), tokio::task::JoinSet::new()).await
 }
 
 /// `ochod cluster`: the embedded cluster alone.
@@ -84,7 +82,5 @@ pub async fn cluster(args: ClusterArgs) -> anyhow::Result<()> {
     let mut life = Life::new();
     let ready = format!("ready marathon={} zookeeper={}", cluster.scheduler.local_addr(), cluster.zookeeper);
     let served = life.spawn_cluster(cluster);
-    life::say_ready(&ready)?;
-    life.last(served).await;
-    Ok(())
+    life.last(async move { life::say_ready(&ready) }, served).await
 }

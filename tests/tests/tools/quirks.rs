@@ -38,6 +38,24 @@ fn q13_a_registry_that_is_gone_is_told() {
 }
 
 #[test]
+fn q13_a_registry_that_is_not_there_yet_keeps_no_host_from_starting() {
+    let host = TestHost::serve("127.0.0.1:9", "127.0.0.1:9").start();
+    assert!(host.log().contains("no registry took the host's own pods yet"), "{}", host.log());
+    assert!(host.shell("help").ok);
+}
+
+#[test]
+fn a_host_that_is_ready_lists_itself() {
+    for _ in 0..4 {
+        let host = TestHost::up().start();
+        assert_eq!(
+            host.shell("ls -j").json().as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["marathon.portal", "marathon.servo"]
+        );
+    }
+}
+
+#[test]
 fn q13_a_marathon_that_is_gone_is_told() {
     let registry = TestHost::up().start();
     let host = TestHost::serve("127.0.0.1:9", &registry.address("zookeeper")).start();
