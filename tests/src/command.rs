@@ -194,10 +194,13 @@ impl Captured {
         String::from_utf8_lossy(&self.bytes.lock().expect("no holder panics")).into_owned()
     }
 
-    /// Waits until the pipe is closed, for a moment: something else may hold it open.
+    /// Waits until the pipe is closed, for a moment: something else may hold it open. The moment is counted in turns and not by the
+    /// clock, since the reader's thread stands still together with this one where the whole machine does.
     fn finish(&self) {
-        let end = Instant::now() + Duration::from_secs(1);
-        while !self.reader.is_finished() && Instant::now() < end {
+        for _turn in 0..1_000 {
+            if self.reader.is_finished() {
+                return;
+            }
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -16,7 +16,9 @@ use crate::server::nobody;
 use crate::wait::until_so;
 
 const JAR: &str = "/usr/share/java/zookeeper.jar";
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(120);
+/// Two ticks.
+const SHORTEST_SESSION: Duration = Duration::from_millis(200);
 
 /// A server with an empty tree. Dropping it ends it.
 #[derive(Debug)]
@@ -40,9 +42,20 @@ impl RealZooKeeper {
     #[track_caller]
     #[must_use]
     pub fn start() -> Self {
+        Self::with_sessions_of(SHORTEST_SESSION)
+    }
+
+    /// The same with sessions that outlive a silence of `shortest`, whatever the clients ask for: a machine that stalls for some seconds
+    /// then ends none of them.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[track_caller]
+    #[must_use]
+    pub fn with_sessions_of(shortest: Duration) -> Self {
         let folder = TempDir::with_prefix("zookeeper-").expect("a temporary folder can be made");
         let port = nobody().port();
-        write_configuration(folder.path(), port);
+        write_configuration(folder.path(), port, shortest);
         let process = Background::start(&mut command(folder.path()));
         let server = Self { process, folder, port };
         server.wait_until_ready();
@@ -92,15 +105,16 @@ pub fn ask(port: u16, word: &str) -> std::io::Result<String> {
     Ok(answer)
 }
 
-fn write_configuration(folder: &Path, port: u16) {
+fn write_configuration(folder: &Path, port: u16, shortest_session: Duration) {
     let data = folder.join("data");
     fs::create_dir(&data).expect("the folder is ours");
-    // Session time-outs are 2 to 20 ticks: with 100 ms a lost session is noticed soon, and long ones are possible too.
+    // With ticks of 100 ms a lost session is noticed soon.
     let lines = [
         format!("dataDir={}", data.display()),
         format!("clientPort={port}"),
         "clientPortAddress=127.0.0.1".to_owned(),
         "tickTime=100".to_owned(),
+        format!("minSessionTimeout={}", shortest_session.as_millis()),
         "maxSessionTimeout=60000".to_owned(),
         "maxClientCnxns=0".to_owned(),
         "admin.enableServer=false".to_owned(),
@@ -114,6 +128,8 @@ fn command(folder: &Path) -> Command {
     // Small and quick to start; it lives for some seconds. Without the compiler's second stage and a parallel collector
     // it also leaves the processors to the tests.
     java.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dzookeeper.jmx.log4j.disable=true"]);
+    // Nobody pulls the plug of a test: to wait for the disk of a busy machine proves nothing and can take seconds.
+    java.arg("-Dzookeeper.forceSync=no");
     // Its own classes only: the log's configuration of the machine would write into /var/log.
     java.args(["-cp", JAR, "org.apache.zookeeper.server.ZooKeeperServerMain"]).arg(folder.join("zoo.cfg"));
     java.current_dir(folder);
