@@ -15,8 +15,8 @@ use crate::runner::Ending;
 use crate::screen::{Reader, Screen};
 use crate::target::{Target, TargetError};
 
-/// A run that has just ended is in the journal within a moment.
-const JOURNAL_WITHIN: Duration = Duration::from_secs(2);
+/// A run that has just ended is in the journal within a moment, on a host that has nothing else to do.
+const JOURNAL_WITHIN: Duration = Duration::from_secs(15);
 /// As many as a host lists at once.
 const LISTED_LIMIT: u32 = 1000;
 /// Of a run's id: fewer letters would often mean several.

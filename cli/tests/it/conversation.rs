@@ -56,6 +56,23 @@ impl Talk {
         self
     }
 
+    /// Waits until the host's answer to a question of the Tab key is here: it comes before that to a command which is sent later.
+    #[track_caller]
+    fn learns(&mut self, question: &str) -> &mut Self {
+        self.portal.wait_for_line(question);
+        self.says("ls", "<ls>")
+    }
+
+    /// Asks for a completion that there is none of, so that the answer to the question is known for the next one.
+    #[track_caller]
+    fn asks_in_vain(&mut self, line: &str, question: &str) -> &mut Self {
+        let prompt = self.prompt.clone();
+        self.terminal.types(line);
+        self.portal.wait_for_line(question);
+        self.terminal.types("\x03").stands_at(&prompt);
+        self.learns(question)
+    }
+
     #[track_caller]
     fn leaves(&mut self) -> String {
         self.terminal.types("exit\r").ends_with(0)
@@ -183,7 +200,7 @@ fn tab_completes_tools_and_files() {
     let user = User::new().has("web-one.yml", "x");
     let mut talk = talk(&user);
     let prompt = talk.prompt.clone();
-    talk.portal.wait_for_line("help");
+    talk.learns("help");
     talk.terminal.types("dep\t").stands_at(&format!("{prompt} deploy"));
     talk.terminal.types("web\t").stands_at(&format!("{prompt} deploy web-one.yml"));
     talk.says("", "<deploy web-one.yml>").leaves();
@@ -194,7 +211,7 @@ fn tab_completes_tools_and_files() {
 fn tab_completes_clusters_and_switches_of_the_host() {
     let mut talk = talk(&User::new());
     let prompt = talk.prompt.clone();
-    talk.portal.wait_for_line("help");
+    talk.learns("help").asks_in_vain("grep zz\t", "ls -j").asks_in_vain("grep --zz\t", "grep --help");
     let line = format!("{prompt} grep marathon.");
     talk.terminal.types("grep m\t").sees(|screen| screen.contains(&line) && screen.contains("marathon.portal"));
     talk.terminal.types("w").sees(|screen| !screen.contains("marathon.portal"));

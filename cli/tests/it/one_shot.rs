@@ -152,7 +152,7 @@ fn a_closed_pipe_ends_quietly() {
 
 #[test]
 fn versions() {
-    let portal = Portal::echo();
+    let mut portal = Portal::echo();
     let (user, host, ours) = (User::new(), portal.host(), env!("CARGO_PKG_VERSION"));
     assert_eq!(user.ocho(&["version"]).out, format!("ocho {ours}\n"));
     assert_eq!(user.ocho(&["version", &host]).out, format!("ocho {ours}\nochod 9.8.7 on {host} (contract 0.1)\n"));
@@ -163,7 +163,7 @@ fn versions() {
         )
     );
     assert_eq!(User::new().with("OCHOPOD_PROXY", &host).ocho(&["version"]).out.lines().count(), 2);
-    drop(portal);
+    portal.stop();
     let gone = user.ocho(&["version", &host]);
     assert_eq!((gone.code, gone.out), (3, format!("ocho {ours}\n")));
     let gone = user.ocho(&["version", "--json", &host]);

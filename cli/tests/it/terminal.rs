@@ -13,6 +13,8 @@ use pty_process::blocking::{Command, open};
 use crate::portal::LONG;
 use crate::program::User;
 
+/// Where is the cursor?
+const QUESTION: &[u8] = b"\x1b[6n";
 const ROWS: NonZeroU16 = NonZeroU16::new(30).unwrap();
 const COLUMNS: NonZeroU16 = NonZeroU16::new(100).unwrap();
 
@@ -112,11 +114,15 @@ impl Drop for Terminal {
 /// Shows what the program writes, and answers its question where the cursor is, as a terminal does.
 fn follow(mut output: std::fs::File, mut answers: std::fs::File, shared: &Shared) {
     let mut block = [0; 4096];
+    // What may be the beginning of a question whose end comes with the next block.
+    let mut begun = Vec::new();
     // A pty whose other end is closed gives an error instead of an end.
     while let Ok(read @ 1..) = output.read(&mut block) {
         let mut screen = shared.screen.lock().unwrap();
         screen.parser.process(&block[..read]);
-        let asked = block[..read].windows(4).filter(|bytes| bytes == b"\x1b[6n").count();
+        begun.extend_from_slice(&block[..read]);
+        let asked = begun.windows(QUESTION.len()).filter(|bytes| *bytes == QUESTION).count();
+        begun.drain(..begun.len().saturating_sub(QUESTION.len() - 1));
         let (row, column) = screen.parser.screen().cursor_position();
         drop(screen);
         shared.changed.notify_all();

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::portal::{Answer, Portal, STARTED};
+use crate::portal::{Answer, Portal, STARTED, free, port};
 use crate::program::{Ran, User};
 
 #[track_caller]
@@ -10,13 +10,10 @@ fn check(ran: Ran, code: i32, err: &str) {
     assert_eq!((ran.code, ran.out.as_str(), ran.err.trim_end()), (code, "", err));
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[test]
 fn q34_a_host_that_is_gone() {
-    let host = format!("127.0.0.1:{}", free_port());
+    let nobody = port(free());
+    let host = nobody.local_addr().unwrap().to_string();
     check(
         User::new().ocho(&["cli", &host, "ls"]),
         3,

@@ -1,7 +1,7 @@
 //! `ocho plugin dev`: a file is saved, and the running host has the new answer.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ocho_tests::command::Background;
 use ocho_tests::{TestHost, ocho, wait};
@@ -14,6 +14,13 @@ fn begin(author: &Author, name: &str, lang: &str, source: &str) -> (Background, 
     let mut command = author.dress(ocho::bare(author.room()), name);
     command.args(["plugin", "dev", "--", "*.portal"]);
     (Background::start(&mut command), author.room().join(name).join(source))
+}
+
+/// Saves a file in one step, as editors do: half a file could be built as well.
+fn save(file: &Path, text: &str) {
+    let beside = file.with_file_name(".saving");
+    fs::write(&beside, text).unwrap();
+    fs::rename(beside, file).unwrap();
 }
 
 #[track_caller]
@@ -30,11 +37,11 @@ fn a_change_is_there_at_once() {
 
     let text = fs::read_to_string(&source).unwrap();
     let broken = text.replace("Report::text(format!(", "Report::text(format(");
-    fs::write(&source, broken).unwrap();
+    save(&source, &broken);
     until_it_complains(&dev, "waiting for a change");
     assert_eq!(host.shell("watched '*.portal'").out.trim_end(), "hello, 1 pods: 1 of you run", "a broken build changes nothing");
 
-    fs::write(&source, text.replace("hello, {} pods", "good morning, {} pods")).unwrap();
+    save(&source, &text.replace("hello, {} pods", "good morning, {} pods"));
     let _ = dev.wait_for_line("good morning, 1 pods: 1 of you run", BUILT_WITHIN);
     assert_eq!(host.shell("watched '*.servo'").out.trim_end(), "good morning, 1 pods: 1 of you run");
     assert!(dev.status().is_none(), "it goes on");
@@ -53,11 +60,11 @@ fn in_python_a_change_during_a_build_counts() {
     wait::until_so("the first build to begin", BUILT_WITHIN, || dist.is_dir());
 
     let text = fs::read_to_string(&source).unwrap();
-    fs::write(&source, text.replace("hello, {", "good morning, {")).unwrap();
+    save(&source, &text.replace("hello, {", "good morning, {"));
     let _ = dev.wait_for_line("good morning, 1 pods: 1 of you run", BUILT_WITHIN);
     assert_eq!(host.shell("watched-py '*.servo'").out.trim_end(), "good morning, 1 pods: 1 of you run");
 
-    fs::write(&source, text.replace("def count(infos):", "def count(infos:")).unwrap();
+    save(&source, &text.replace("def count(infos):", "def count(infos:"));
     until_it_complains(&dev, "waiting for a change");
     let told = dev.stderr();
     assert!(told.contains("SyntaxError") && !told.contains("Stack backtrace"), "{told}");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ocho_tests::command::run;
-use ocho_tests::{FakeMarathon, PodScript, Pods, TestHost, ocho, programs};
+use ocho_tests::{FakeMarathon, PodScript, Pods, TestHost, ocho, programs, wait};
 use serde_json::json;
 
 use crate::world::World;
@@ -34,13 +34,15 @@ fn q13_a_registry_that_is_gone_is_told() {
     let started = Instant::now();
     let said = host.shell("ls").failure();
     assert!(said.starts_with("shutting down <- no answer from the registry: "), "{said}");
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    // It does not wait for ever, however busy the machine is.
+    assert!(started.elapsed() < Duration::from_secs(110), "{:?}", started.elapsed());
 }
 
 #[test]
 fn q13_a_registry_that_is_not_there_yet_keeps_no_host_from_starting() {
     let host = TestHost::serve("127.0.0.1:9", "127.0.0.1:9").start();
-    assert!(host.log().contains("no registry took the host's own pods yet"), "{}", host.log());
+    let is_told = || host.log().contains("no registry took the host's own pods yet");
+    wait::until_so("the warning in the log", Duration::from_secs(30), is_told);
     assert!(host.shell("help").ok);
 }
 

@@ -37,7 +37,7 @@ fn a_tool_of_300_kib_is_active_soon() {
     let grants = "grant=marathon/inspect,marathon/operate";
     assert_eq!(install(&host, "ship", grants, &component).done()["state"], "active");
     // The bound of the release build is measured by the benchmark `upload`; here it must end at all.
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 110, "{:?}", started.elapsed());
     assert!(!host.shell("ship --help").out.starts_with("unknown command"));
 }
 

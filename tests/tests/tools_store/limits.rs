@@ -28,14 +28,14 @@ fn each_limit_ends_a_run_of_its_tool_alone() {
     let started = Instant::now();
     for (line, said) in [
         ("spin", "used more than its 0.5 s of CPU time"),
-        ("sleeper 100 0", "ran longer than its limit of 1 s"),
+        ("sleeper 500 0", "ran longer than its limit of 1 s"),
         ("hog", "ran out of its 32 MiB of memory"),
         ("flood", "printed more than it may"),
     ] {
         let told = host.shell(line).failure();
         assert!(told.contains(said), "{line}: {}", told.lines().last().unwrap_or_default());
     }
-    assert!(started.elapsed() < Duration::from_secs(95), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(400), "{:?}", started.elapsed());
     assert!(host.shell("flood").out.len() < 20_000);
     // The same guest under another name has the host's own limits.
     install(&host, "other", "", &fs::read(guest("sleeper")).unwrap()).done();

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
@@ -18,6 +18,9 @@ use super::watch::Sources;
 use crate::args::EXIT_CODES;
 use crate::blame::Failure;
 use crate::screen::Screen;
+
+/// A file system's clock goes in ticks, up to 10 ms of them: what is saved just after a moment may carry a date just before it.
+const TICK: Duration = Duration::from_millis(20);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,7 +57,7 @@ pub(super) fn component(project: &Project, screen: Screen) -> Result<PathBuf, Pl
         move |cause| PluginError::Write { path, cause }
     };
     fs::create_dir_all(project.dist()).map_err(failed(&project.dist()))?;
-    let began = SystemTime::now();
+    let began = SystemTime::now() - TICK;
     let wasm = match project.language() {
         Language::Rust => rust::build(project, screen)?,
         // Cargo knows what is current, componentize-py starts anew each time.
