@@ -23,10 +23,12 @@ fn main() -> io::Result<()> {
     fs::write(out.join("builtin.rs"), list)
 }
 
-/// `OUT_DIR` lies somewhere below the target folder, how deep depends on `--target`; the tools lie beside.
+/// `OUT_DIR` is `<target>/[<triple>/]<profile>/build/...`, the triple there only with `--target`; the tools lie in `<target>`.
 fn tools_folder(out: &Path) -> Option<PathBuf> {
-    let target = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file())?;
-    let folder = target.join("tools");
+    let build = out.ancestors().find(|folder| folder.ends_with("build"))?;
+    let above_profile = build.parent()?.parent()?;
+    let is_of_triple = above_profile.file_name() == env::var_os("TARGET").as_deref();
+    let folder = if is_of_triple { above_profile.parent()? } else { above_profile }.join("tools");
     if !folder.is_dir() {
         // So that the first `cargo xtask tools` is noticed.
         fs::create_dir_all(&folder).ok()?;

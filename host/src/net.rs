@@ -15,6 +15,16 @@ pub(crate) fn without_user(address: &str) -> &str {
     address.rsplit_once('@').map_or(address, |(_, rest)| rest)
 }
 
+/// An address where nobody listens. Its port is held for as long as the tests run, so that nobody will.
+#[cfg(test)]
+pub(crate) fn nobody() -> std::net::SocketAddr {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("the loopback has a free port");
+    let address = socket.local_addr().expect("a bound socket has an address");
+    std::mem::forget(socket);
+    address
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -472,7 +472,6 @@ impl Record {
 
     fn write(&mut self, elapsed: Duration, cpu: Duration, exit_code: u8, reason: Option<String>, backtrace: Option<String>) {
         self.recorded = true;
-        self.runs.under_way().remove(&self.id);
         let is_kept = self.subject.is_kept();
         let kept = |channel| if is_kept { self.masks.hide(text(&self.output, channel, JOURNAL_BYTES)) } else { String::new() };
         self.runs.0.journal.record(RunRecord {
@@ -491,6 +490,8 @@ impl Record {
             out: kept(Channel::Out),
             err: kept(Channel::Err),
         });
+        // Last: at every moment whoever asks for the run finds it here or in the journal.
+        self.runs.under_way().remove(&self.id);
     }
 }
 

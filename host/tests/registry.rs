@@ -10,14 +10,14 @@ use ocho_host::zookeeper::{ZooKeeperConfig, ZooKeeperRegistry};
 use ocho_local::registry::{Registry as Embedded, RegistryConfig};
 use ocho_runtime::host::{Pod, Registry, RegistryError};
 use ocho_tests::{RealZooKeeper, skip};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use zookeeper_client::{Acls, Client, CreateMode, Error};
 
 const ROOT: &str = "/ochopod/clusters";
 /// For what comes by itself: long enough for a loaded machine.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A registry to test, and a session of its own to write with.
 struct World {
@@ -27,7 +27,8 @@ struct World {
 
 impl World {
     async fn at(address: &str) -> Self {
-        let pods = Client::connect(address).await.unwrap();
+        // It has to outlast a server that hangs for a while.
+        let pods = Client::connector().with_session_timeout(Duration::from_secs(40)).connect(address).await.unwrap();
         Self { pods, registry: registry(address, SOON) }
     }
 
@@ -212,19 +213,18 @@ impl Serving {
 }
 
 async fn embedded(listen: SocketAddr) -> Serving {
-    // A client that knocks at a free port may get that port for its own end, for a moment.
-    let bind = async {
-        loop {
-            match Embedded::bind(RegistryConfig::new(listen)).await {
-                Ok(server) => return server,
-                Err(_) => sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    let server = timeout(SOON, bind).await.unwrap();
+    let server = Embedded::bind(RegistryConfig::new(listen)).await.unwrap();
     let (address, stop) = (server.local_addr(), CancellationToken::new());
     let task = AbortOnDropHandle::new(tokio::spawn(server.serve(stop.clone())));
     Serving { address, stop, task }
+}
+
+/// An address that is free now and stays so while nobody listens there: no system gives such a port to who asks for any, neither
+/// to listen nor to connect from.
+fn quiet_address() -> SocketAddr {
+    let addresses = std::iter::repeat_with(|| ([127, 0, 0, 1], rand::random_range(12_000..20_000)).into());
+    let free = |address: &SocketAddr| std::net::TcpListener::bind(address).is_ok();
+    addresses.take(1000).find(free).expect("a port is free")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -241,7 +241,8 @@ async fn on_a_real_zookeeper() {
 
     // A server that hangs: an answer in time that says so, and everything as before when it goes on.
     let hasty = registry(&server.address(), Duration::from_secs(1));
-    assert_eq!(hasty.find(ClusterGlob::new("m.c7")).await.unwrap().len(), 50);
+    let connected = async { while hasty.find(ClusterGlob::new("m.c7")).await.map(|pods| pods.len()) != Ok(50) {} };
+    timeout(SOON, connected).await.unwrap();
     server.freeze(true);
     // The signal takes a moment to stop all of its threads.
     let stopped = async {
@@ -254,7 +255,7 @@ async fn on_a_real_zookeeper() {
     };
     let (error, started) = timeout(SOON, stopped).await.unwrap();
     assert!(matches!(&error, RegistryError::Unreachable(text) if text.contains(&server.address())), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     server.freeze(false);
     assert_eq!(world.found("m.none").await, none());
 
@@ -282,8 +283,8 @@ fn real(test: &str) -> Option<RealZooKeeper> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_starts_late_or_again_is_found() {
-    let server = embedded(([127, 0, 0, 1], 0).into()).await;
-    let address = server.address;
+    let address = quiet_address();
+    let server = embedded(address).await;
     let world = World::at(&address.to_string()).await;
     world.cluster("m.web").await;
     world.create("m.web/a.0", &seq(0)).await;
@@ -299,12 +300,18 @@ async fn a_registry_that_starts_late_or_again_is_found() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_are_down_delay_little() {
     let server = embedded(([127, 0, 0, 1], 0).into()).await;
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Held, so that nobody else listens there.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let closed = held.local_addr().unwrap();
     let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let ensemble = format!("{closed},{},{}", hanging.local_addr().unwrap(), server.address);
     let started = Instant::now();
     for _ in 0..5 {
-        assert_eq!(registry(&ensemble, SOON).find(ClusterGlob::new("*")).await, Ok(Vec::new()));
+        // Whoever waited for the one that hangs would wait for long.
+        let config = ZooKeeperConfig { connect_timeout: SOON, find_timeout: 2 * SOON, ..ZooKeeperConfig::new(&ensemble) };
+        let registry = ZooKeeperRegistry::new(config).unwrap();
+        assert_eq!(registry.find(ClusterGlob::new("*")).await, Ok(Vec::new()));
     }
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
 }

@@ -2,7 +2,7 @@
 //!
 //! `cluster [cluster] [--data DIR] [--marathon ADDR:PORT] [--zookeeper ADDR:PORT] [--images DIR] [--heavy-events]
 //! [--marathon-credentials USER:PASSWORD] [--docker SOCKET] [--kill-grace-ms N] [--output-bytes N] [--fetch-bytes N] [--fetch-within-ms N]
-//! [--shim PROGRAM]` takes the options of `ochod cluster` and prints one line when it is ready; `cluster task-shim FOLDER` is the parent of a task.
+//! [--shim PROGRAM] [--task-ports FIRST-LAST]` takes the options of `ochod cluster` and prints one line when it is ready; `cluster task-shim FOLDER` is the parent of a task.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -57,6 +57,10 @@ async fn run(args: Vec<OsString>) -> anyhow::Result<()> {
             "--fetch-bytes" => config.fetch_bytes = text.parse()?,
             "--fetch-within-ms" => config.fetch_within = Duration::from_millis(text.parse()?),
             "--shim" => config.shim = vec![value.clone()],
+            "--task-ports" => {
+                let (first, last) = text.split_once('-').context("`--task-ports` takes FIRST-LAST")?;
+                config.task_ports = first.parse()?..=last.parse()?;
+            }
             "--kill-grace-ms" => config.kill_grace = Duration::from_millis(text.parse()?),
             _ => bail!("`{name}` is not an option"),
         }

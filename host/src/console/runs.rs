@@ -173,8 +173,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
 
 /// The runs under way, then the newest of those that ended.
 pub(super) async fn list(State(runs): State<Runs>, page: Page) -> Json<Value> {
-    let running: Vec<Value> = runs.list().iter().rev().map(|(id, run)| under_way(*id, run)).collect();
-    let ended: Vec<Value> = runs.journal().list(page.limit()).await.iter().map(short).collect();
+    let live = runs.list();
+    let running: Vec<Value> = live.iter().rev().map(|(id, run)| under_way(*id, run)).collect();
+    // One that ended since stands among those that run, and once is enough.
+    let is_shown = |run: &str| live.iter().any(|(id, _)| id.to_string() == run);
+    let ended = runs.journal().list(page.limit()).await;
+    let ended: Vec<Value> = ended.iter().filter(|record| !is_shown(&record.run)).map(short).collect();
     Json(json!({"version": 1, "running": running, "ended": ended}))
 }
 

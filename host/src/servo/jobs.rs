@@ -234,8 +234,9 @@ impl Jobs {
             drop(waiting);
             theirs.state.send_replace(State::Running);
             let state = super::sequence::carry_out(&jobs, &theirs, archive).await;
-            drop(place);
             over.ended(state);
+            // Now, not before: whoever gets the place would be one job too many on the list.
+            drop(place);
         });
         Ok(job)
     }

@@ -1,5 +1,6 @@
 //! Starting and stopping.
 
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::config::SchedulerConfig;
@@ -18,6 +19,13 @@ use super::store::{Store, StoreError};
 
 /// How long requests may take to finish once the scheduler stops.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long the folder may still be held by a scheduler that is on its way out: one that was killed while it started a task
+/// leaves its lock to that process for a moment.
+const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often to look whether it was let go.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Why a scheduler does not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,13 +69,13 @@ pub struct Scheduler {
     engine: Arc<Engine>,
     listener: TcpListener,
     /// Held as long as the scheduler lives.
-    _lock: std::fs::File,
+    _lock: File,
 }
 
 impl Scheduler {
     /// Opens the database and the port. Nothing runs and nobody is answered before [`Scheduler::serve`].
     pub async fn bind(config: SchedulerConfig) -> Result<Self, SchedulerError> {
-        let lock = claim(&config)?;
+        let lock = claim(&config).await?;
         let path = config.data.join("scheduler.sqlite");
         let broken = |cause: StoreError| SchedulerError::Database { path: path.clone(), cause: cause.to_string() };
         let store = Store::open(&path).map_err(broken)?;
@@ -105,13 +113,17 @@ impl Scheduler {
 }
 
 /// Makes the folders, and makes sure that nobody else works in them.
-fn claim(config: &SchedulerConfig) -> Result<std::fs::File, SchedulerError> {
+async fn claim(config: &SchedulerConfig) -> Result<File, SchedulerError> {
     let wrong = |cause| SchedulerError::Folder { folder: config.data.clone(), cause };
     std::fs::create_dir_all(config.data.join("tasks")).map_err(wrong)?;
-    let lock = std::fs::File::create(config.data.join("scheduler.lock")).map_err(wrong)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(std::fs::TryLockError::WouldBlock) => Err(SchedulerError::InUse { folder: config.data.clone() }),
-        Err(std::fs::TryLockError::Error(cause)) => Err(wrong(cause)),
+    let lock = File::create(config.data.join("scheduler.lock")).map_err(wrong)?;
+    let give_up = Instant::now() + LET_GO_WITHIN;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if Instant::now() < give_up => sleep(LOOK).await,
+            Err(TryLockError::WouldBlock) => return Err(SchedulerError::InUse { folder: config.data.clone() }),
+            Err(TryLockError::Error(cause)) => return Err(wrong(cause)),
+        }
     }
 }

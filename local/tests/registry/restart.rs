@@ -5,7 +5,7 @@ use tempfile::tempdir;
 use zookeeper_client as zk;
 
 use crate::raw::{CLOSE, DELETE, EXISTS, Raw, delete, look};
-use crate::server::{Server, ephemeral, persistent, soon};
+use crate::server::{Server, ephemeral, persistent, quiet_address, soon};
 
 #[tokio::test]
 async fn nodes_survive_with_all_that_is_known_of_them() {
@@ -40,11 +40,11 @@ async fn nodes_survive_with_all_that_is_known_of_them() {
 async fn a_session_survives_if_its_client_comes_back_in_time() {
     let folder = tempdir().unwrap();
     let server = Server::on(folder.path()).await;
-    let mut back = Raw::open(&server, 30_000).await;
+    let mut back = Raw::open(&server, 40_000).await;
     back.create("/back", 1).await;
     let mut lost = Raw::open(&server, 1).await;
     lost.create("/lost", 1).await;
-    let mut closed = Raw::open(&server, 30_000).await;
+    let mut closed = Raw::open(&server, 40_000).await;
     closed.create("/closed", 1).await;
     closed.ask(1, CLOSE, &[]).await;
     assert!(back.is_alive().await);
@@ -52,7 +52,7 @@ async fn a_session_survives_if_its_client_comes_back_in_time() {
     assert_eq!(back.receive().await, None);
 
     let server = Server::on(folder.path()).await;
-    let mut back = Raw::connect(server.address, 30_000, &back.pass).await.expect("the session goes on");
+    let mut back = Raw::connect(server.address, 40_000, &back.pass).await.expect("the session goes on");
     assert_eq!(back.ask(1, EXISTS, &look("/back", false)).await.error, 0);
     assert_eq!(back.ask(1, EXISTS, &look("/closed", false)).await.error, -101);
     if back.ask(1, EXISTS, &look("/lost", true)).await.error == 0 {
@@ -65,8 +65,14 @@ async fn a_session_survives_if_its_client_comes_back_in_time() {
 #[tokio::test]
 async fn the_client_comes_back_by_itself() {
     let folder = tempdir().unwrap();
-    let server = Server::on(folder.path()).await;
-    let address = server.address;
+    let address = quiet_address();
+    let start = || {
+        Server::with(|config| {
+            config.data = Some(folder.path().to_owned());
+            config.listen = address;
+        })
+    };
+    let server = start().await;
     let client = server.client().await;
     client.create("/mine", b"", &ephemeral()).await.unwrap();
     let (_, watched) = client.get_and_watch_data("/mine").await.map(|(_, stat, watch)| (stat, watch)).unwrap();
@@ -74,11 +80,7 @@ async fn the_client_comes_back_by_itself() {
     server.stop().await;
     assert_eq!(soon("the loss", state.changed()).await, zk::SessionState::Disconnected);
 
-    let server = Server::with(|config| {
-        config.data = Some(folder.path().to_owned());
-        config.listen = address;
-    })
-    .await;
+    let server = start().await;
     assert_eq!(soon("the way back", state.changed()).await, zk::SessionState::SyncConnected);
     // The watch was set again, in a life that counts from another number on.
     server.client().await.set_data("/mine", b"new", None).await.unwrap();
@@ -89,7 +91,7 @@ async fn the_client_comes_back_by_itself() {
 async fn what_comes_and_goes_leaves_nothing_behind() {
     let folder = tempdir().unwrap();
     let server = Server::on(folder.path()).await;
-    let mut raw = Raw::open(&server, 30_000).await;
+    let mut raw = Raw::open(&server, 40_000).await;
     for nth in 0..200 {
         let path = format!("/n{}", nth % 3);
         raw.create(&path, 0).await;
@@ -138,9 +140,9 @@ async fn bad_places_are_told() {
 
 #[tokio::test]
 async fn stopping_does_not_wait_for_clients() {
-    let server = Server::start().await;
-    let mut idle = Raw::open(&server, 30_000).await;
+    let server = Server::with(|config| config.limits.session_timeout_max = std::time::Duration::from_secs(600)).await;
     // Its session would last longer than one waits here.
+    let mut idle = Raw::open(&server, 600_000).await;
     soon("the end", server.stop()).await;
     assert_eq!(idle.receive().await, None);
 }

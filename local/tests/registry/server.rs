@@ -10,10 +10,13 @@ use tokio_util::sync::CancellationToken;
 use zookeeper_client as zk;
 
 /// Longer than anything here takes, shorter than one waits for a hung test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Short, so that sessions that end on their own do so soon; long enough to outlast a pause of a busy machine.
-pub(crate) const SESSION: Duration = Duration::from_millis(1500);
+pub(crate) const SESSION: Duration = Duration::from_secs(5);
+
+/// The longest that a registry grants.
+const LASTING: Duration = Duration::from_secs(40);
 
 /// A registry that serves until it is dropped.
 pub(crate) struct Server {
@@ -51,9 +54,17 @@ impl Server {
 
     /// A client with a session that lasts.
     pub(crate) async fn client(&self) -> zk::Client {
-        let connector = zk::Client::connector().with_session_timeout(PATIENCE);
+        let connector = zk::Client::connector().with_session_timeout(LASTING);
         connector.connect(&self.address.to_string()).await.unwrap()
     }
+}
+
+/// An address that is free now and stays so while nobody listens there: no system gives such a port to who asks for any, neither
+/// to listen nor to connect from.
+pub(crate) fn quiet_address() -> SocketAddr {
+    let addresses = std::iter::repeat_with(|| ([127, 0, 0, 1], rand::random_range(12_000..20_000)).into());
+    let free = |address: &SocketAddr| std::net::TcpListener::bind(address).is_ok();
+    addresses.take(1000).find(free).expect("a port is free")
 }
 
 pub(crate) fn persistent() -> zk::CreateOptions<'static> {

@@ -52,7 +52,7 @@ async fn persistent_and_recursive() {
 #[tokio::test]
 async fn watches_are_looked_for_and_removed() {
     let server = Server::start().await;
-    let mut raw = Raw::open(&server, 10_000).await;
+    let mut raw = Raw::open(&server, 40_000).await;
     let which = |kind: i32| [buffer(b"/a"), kind.to_be_bytes().to_vec()].concat();
     raw.ask(1, EXISTS, &look("/a", true)).await;
     assert_eq!(raw.ask(2, ADD_WATCH, &which(0)).await.error, 0);
@@ -70,7 +70,7 @@ async fn watches_are_looked_for_and_removed() {
 #[tokio::test]
 async fn an_event_comes_before_the_reply_that_it_explains() {
     let server = Server::start().await;
-    let mut raw = Raw::open(&server, 10_000).await;
+    let mut raw = Raw::open(&server, 40_000).await;
     assert_eq!(raw.ask(1, EXISTS, &look("/a", true)).await.error, -101);
     // Both at once: the answer to neither may overtake the event.
     raw.request(2, CREATE, &create("/a", 0)).await;
@@ -82,10 +82,10 @@ async fn an_event_comes_before_the_reply_that_it_explains() {
 #[tokio::test]
 async fn watches_are_set_again_after_a_reconnect() {
     let server = Server::start().await;
-    let mut other = Raw::open(&server, 10_000).await;
+    let mut other = Raw::open(&server, 40_000).await;
     other.create("/seen", 0).await;
     other.create("/missed", 0).await;
-    let mut raw = Raw::open(&server, 10_000).await;
+    let mut raw = Raw::open(&server, 40_000).await;
     assert!(raw.is_alive().await);
     let since = raw.pass.seen;
     other.ask(2, DELETE, &delete("/missed")).await;
@@ -95,7 +95,7 @@ async fn watches_are_set_again_after_a_reconnect() {
         paths.iter().for_each(|path| bytes.extend(buffer(path.as_bytes())));
         bytes
     };
-    let mut raw = Raw::connect(server.address, 10_000, &raw.pass).await.unwrap();
+    let mut raw = Raw::connect(server.address, 40_000, &raw.pass).await.unwrap();
     let body = [since.to_be_bytes().to_vec(), list(&["/seen", "/missed"]), list(&["/new"]), list(&[])].concat();
     raw.request(-8, 101, &body).await;
     let missed = raw.receive().await.unwrap();

@@ -17,7 +17,7 @@ async fn ask(server: &Server, word: &str) -> String {
 #[tokio::test]
 async fn words_are_answered() {
     let server = Server::start().await;
-    let mut client = Raw::open(&server, 10_000).await;
+    let mut client = Raw::open(&server, 40_000).await;
     client.create("/a", 1).await;
     assert_eq!(ask(&server, "ruok").await, "imok");
     assert_eq!(ask(&server, "ruok\n").await, "imok");

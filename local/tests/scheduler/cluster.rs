@@ -1,12 +1,14 @@
 //! The built cluster, in a home of its own.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::{Client, Method};
@@ -14,8 +16,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-/// Longer than anything in a test should take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+/// Longer than anything in a test should take on a busy machine, and shorter than the minute that a server of files may be silent.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(50);
 
 /// A running cluster. Dropping it ends it and its tasks.
 pub(crate) struct Cluster {
@@ -35,7 +37,8 @@ impl Cluster {
     }
 
     pub(crate) async fn start_in(home: TempDir, words: &[&str]) -> Self {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let ports = ["--task-ports".to_owned(), ports_of_its_own()];
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).chain(ports).collect();
         let (process, url) = Self::spawn(home.path(), &words);
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().timeout(PATIENCE).no_proxy().build().expect("a client");
@@ -110,8 +113,12 @@ impl Cluster {
     pub(crate) fn image(&self, name: &str, entrypoint: &str) {
         let folder = self.home().join("images").join(name);
         fs::create_dir_all(&folder).expect("ours");
-        fs::write(folder.join("entrypoint"), entrypoint).expect("ours");
-        fs::set_permissions(folder.join("entrypoint"), fs::Permissions::from_mode(0o755)).expect("ours");
+        write_program(&folder.join("entrypoint"), entrypoint);
+    }
+
+    /// What a server of a task says.
+    pub(crate) async fn fetch(&self, url: &str) -> String {
+        self.client.get(url).send().await.expect("an answer").text().await.expect("text")
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -222,6 +229,46 @@ pub(crate) fn processes_of(home: &Path) -> Vec<(i32, String)> {
     .collect()
 }
 
+/// Writes a program that is about to be started. A process of its own does it: what we have open for writing, a process that
+/// another test starts at the same time has open too for a moment, and a program that somebody writes does not start.
+pub(crate) fn write_program(path: &Path, content: &str) {
+    let script = "cat > \"$0\" && chmod 755 \"$0\"";
+    let mut shell = Command::new("sh").arg("-c").arg(script).arg(path).stdin(Stdio::piped()).spawn().expect("there is a shell");
+    shell.stdin.take().expect("piped").write_all(content.as_bytes()).expect("it reads");
+    assert!(shell.wait().expect("ours").success());
+}
+
+/// A part of the ports of tasks for each cluster: a port that one chose, and that its task did not open yet, is free to another.
+fn ports_of_its_own() -> String {
+    const FIRST: u32 = 21_000;
+    const COUNT: u32 = 200;
+    const PARTS: u32 = 58;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = FIRST + COUNT * ((std::process::id() + NEXT.fetch_add(1, Ordering::Relaxed)) % PARTS);
+    format!("{first}-{}", first + COUNT - 1)
+}
+
+/// A port that is free now and stays so: nobody gets it who asks for any, neither to listen nor to connect from.
+pub(crate) fn quiet_port() -> u16 {
+    let ports = std::iter::repeat_with(|| rand::random_range(12_000..20_000));
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
+    ports.take(1000).find(free).expect("a port is free")
+}
+
+/// An address where nobody listens, held so that nobody will.
+pub(crate) fn nobody() -> (tokio::net::TcpSocket, SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+    let address = socket.local_addr().expect("bound");
+    (socket, address)
+}
+
+/// Whether a process is over. A zombie still has its number until its parent looks.
+pub(crate) fn is_gone(pid: i32) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) || state.contains(") Z ")
+}
+
 pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is not a text"))
 }
@@ -260,6 +307,5 @@ pub(crate) fn program() -> PathBuf {
 /// A test that cannot run on this machine says so.
 pub(crate) fn skip(name: &str, why: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "`{name}` cannot be skipped here: {why}");
-    use std::io::Write;
     let _ = std::io::stderr().write_all(format!("skipped: {name}: {why}\n").as_bytes());
 }

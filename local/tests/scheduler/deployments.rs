@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, port, text, until, until_so};
 
+/// A server that answers what is in a file. It opens its port once there is a file `go` in its folder.
 fn server(id: &str, body: &str, rest: Value) -> Value {
-    // A server that answers what is in a file.
-    let cmd = format!("mkdir -p www; echo {body} > www/who; cd www; exec python3 -m http.server --bind 127.0.0.1 $PORT0");
+    let waits = "while [ ! -e go ]; do sleep 0.05; done";
+    let cmd = format!("{waits}; mkdir www; echo {body} > www/who; cd www; exec python3 -m http.server --bind 127.0.0.1 $PORT0");
     let mut app = json!({
         "id": id, "cmd": cmd, "portDefinitions": [{"port": 0, "name": "http"}],
         "healthChecks": [{"protocol": "HTTP", "path": "/who", "portIndex": 0, "intervalSeconds": 1, "gracePeriodSeconds": 60}],
@@ -20,6 +21,13 @@ fn server(id: &str, body: &str, rest: Value) -> Value {
     app
 }
 
+/// Lets servers go, as far as they have a folder by now.
+fn let_go<'a>(cluster: &Cluster, tasks: impl IntoIterator<Item = &'a Value>) {
+    for task in tasks {
+        let _ = std::fs::write(cluster.tasks_folder().join(text(&task["id"])).join("sandbox/go"), "");
+    }
+}
+
 fn all(tasks: &Value) -> impl Iterator<Item = &Value> {
     tasks.as_array().into_iter().flatten()
 }
@@ -28,7 +36,9 @@ fn all(tasks: &Value) -> impl Iterator<Item = &Value> {
 async fn an_upgrade_keeps_the_service_up() {
     let cluster = Cluster::start(&[]).await;
     let strategy = json!({"instances": 2, "upgradeStrategy": {"minimumHealthCapacity": 1, "maximumOverCapacity": 0}});
-    cluster.deploy(server("/web", "one", strategy.clone())).await;
+    cluster.create(server("/web", "one", strategy.clone())).await;
+    let_go(&cluster, &cluster.wait_running("/web", 2).await);
+    cluster.settled().await;
     assert_eq!(cluster.app("/web").await["tasksHealthy"], 2);
     let (status, _) = cluster.send(Method::PUT, "/v2/apps/web", Some(server("/web", "two", strategy))).await;
     assert_eq!(status, 200);
@@ -38,14 +48,18 @@ async fn an_upgrade_keeps_the_service_up() {
         let well =
             all(&app["tasks"]).filter(|task| task["state"] == "TASK_RUNNING" && task["healthCheckResults"][0]["alive"] == true);
         least_well = least_well.min(well.count());
-        most = most.max(all(&app["tasks"]).count());
+        let now = all(&app["tasks"]).count();
+        most = most.max(now);
+        // A new one becomes well once it was seen beside the old ones.
+        if now > 2 {
+            let_go(&cluster, all(&app["tasks"]));
+        }
         app["deployments"] == json!([])
     })
     .await;
     assert_eq!((least_well, most), (2, 3), "never fewer than two well, one more than two at most");
     for task in cluster.running("/web").await {
-        let said = reqwest::get(format!("http://127.0.0.1:{}/who", port(&task))).await.expect("it answers").text().await;
-        assert_eq!(said.expect("text").trim(), "two");
+        assert_eq!(cluster.fetch(&format!("http://127.0.0.1:{}/who", port(&task))).await.trim(), "two");
     }
 }
 
@@ -64,12 +78,14 @@ async fn a_new_task_that_is_not_ready_does_not_take_over() {
         )
     };
     let open = async |task: &Value| {
+        let_go(&cluster, [task]);
         let www = cluster.tasks_folder().join(text(&task["id"])).join("sandbox/www");
         until_so("the server's folder", async || www.is_dir()).await;
         std::fs::write(www.join("ready"), "yes").expect("ours");
     };
     cluster.create(app("one")).await;
     let first = cluster.wait_running("/gate", 1).await.remove(0);
+    let_go(&cluster, [&first]);
     let result = until("an answer that says no", async || {
         let shown = cluster.get("/v2/deployments").await[0]["currentActions"][0]["readinessCheckResults"][0].clone();
         (shown["lastResponse"]["status"] == 404).then_some(shown)
@@ -111,11 +127,16 @@ async fn dependencies_are_up_first() {
 #[tokio::test]
 async fn an_ill_task_is_killed_and_told() {
     let cluster = Cluster::start(&[]).await;
-    let check = json!([{"protocol": "TCP", "portIndex": 0, "intervalSeconds": 1, "gracePeriodSeconds": 0, "timeoutSeconds": 1,
-        "maxConsecutiveFailures": 1}]);
-    cluster.create(json!({"id": "/ill", "cmd": "exec sleep 3600", "healthChecks": check, "backoffSeconds": 60})).await;
+    let app = |id: &str, failures_max: u32| {
+        let check = json!([{"protocol": "TCP", "portIndex": 0, "intervalSeconds": 1, "gracePeriodSeconds": 0,
+            "maxConsecutiveFailures": failures_max}]);
+        json!({"id": id, "cmd": "exec sleep 3600", "healthChecks": check, "backoffSeconds": 60})
+    };
+    cluster.create(app("/ill", 1)).await;
+    // This one is never killed, so it can be looked at.
+    cluster.create(app("/sick", 0)).await;
     let sick = until("a bad result", async || {
-        let app = cluster.app("/ill").await;
+        let app = cluster.app("/sick").await;
         (app["tasksUnhealthy"] == 1).then_some(app)
     })
     .await;

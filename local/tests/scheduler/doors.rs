@@ -94,7 +94,7 @@ async fn unknown_paths_and_methods() {
         (Method::DELETE, "/v2/leader", 200),
         (Method::HEAD, "/v2/apps", 200),
     ] {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         let reply =
             client.request(method.clone(), format!("http://{}{path}", cluster.address())).send().await.expect("an answer");
         assert_eq!(reply.status().as_u16(), want, "{method} {path}");

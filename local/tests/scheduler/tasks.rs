@@ -2,24 +2,16 @@
 
 use std::process::Command;
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, port, processes_of, skip, text, until, until_so};
+use crate::cluster::{Cluster, is_gone, port, processes_of, quiet_port, skip, text, until, until_so};
 
-/// Processes whose command line has a text in it, without shims.
-fn with(cluster: &Cluster, part: &str) -> Vec<i32> {
-    let found = cluster.processes().into_iter();
-    found.filter(|(_, command)| command.contains(part) && !command.contains("task-shim")).map(|(pid, _)| pid).collect()
-}
-
-fn is_gone(pid: i32) -> bool {
-    // A zombie still has its number until its parent looks.
-    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) || state.contains(") Z ")
+/// Processes whose command line begins so. A shell that is about to start them has their names in its own, further on.
+fn running(cluster: &Cluster, command: &str) -> Vec<i32> {
+    cluster.processes().into_iter().filter(|(_, own)| own.starts_with(command)).map(|(pid, _)| pid).collect()
 }
 
 #[tokio::test]
@@ -43,8 +35,8 @@ async fn a_bridge_app_binds_the_port_that_it_is_told() {
     ports.dedup();
     assert_eq!(ports.len(), 4, "every mapping has a port of its own");
     for task in &tasks {
-        let said = cluster.output(task, "stdout", "image").await;
         let (port, image) = (port(task), cluster.home().join("images/web"));
+        let said = cluster.output(task, "stdout", &format!("image {}\n", image.display())).await;
         let want = format!("args -x two words port {port} first {port} zk zk://127.0.0.1:");
         assert!(said.starts_with(&want), "{said}");
         assert!(said.trim_end().ends_with(&format!("image {}", image.display())), "{said}");
@@ -75,7 +67,7 @@ async fn a_fixed_port_in_use_is_told() {
     assert_eq!(failure["state"], "TASK_FAILED");
     assert_eq!(failure["message"], format!("host port {taken} is in use by another program of this machine"));
 
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let free = quiet_port();
     // The deployment of the first one goes on, so only its tasks can be waited for.
     cluster.create(app("/first", free)).await;
     cluster.wait_running("/first", 1).await;
@@ -101,8 +93,8 @@ async fn a_killed_task_takes_its_children_along_and_comes_back() {
     let cmd = "sleep 7001 & setsid sleep 7002 & (sleep 7003 &) ; exec sleep 7000";
     cluster.deploy(json!({"id": "/family", "cmd": cmd, "backoffSeconds": 0})).await;
     let first = cluster.wait_running("/family", 1).await.remove(0);
-    let family = until("the family", async || Some(with(&cluster, "sleep 700")).filter(|pids| pids.len() == 4)).await;
-    let leader = with(&cluster, "sleep 7000")[0];
+    let family = until("the family", async || Some(running(&cluster, "sleep 700")).filter(|pids| pids.len() == 4)).await;
+    let leader = running(&cluster, "sleep 7000")[0];
     kill(Pid::from_raw(leader), Signal::SIGKILL).expect("it runs");
     until_so("the family to be gone", async || family.iter().all(|pid| is_gone(*pid))).await;
 
@@ -127,7 +119,7 @@ async fn a_task_that_ignores_sigterm_is_killed_after_its_grace_period() {
     cluster.settled().await;
     let took = begun.elapsed();
     assert!(took.as_millis() >= 900, "it had its grace period: {took:?}");
-    assert_eq!(with(&cluster, "trap"), Vec::<i32>::new());
+    assert_eq!(running(&cluster, "/bin/sh -c trap"), [0; 0]);
 }
 
 #[tokio::test]
@@ -185,8 +177,10 @@ async fn a_full_disk_stops_neither_the_task_nor_the_scheduler() {
     if !mounted.as_ref().is_ok_and(|output| output.status.success()) {
         return skip(NAME, "a tmpfs cannot be mounted here");
     }
-    let _mount = Mount(tasks.clone());
+    let mount = Mount(tasks.clone());
     let cluster = Cluster::start_in(home, &[]).await;
+    // Goes before the cluster, whose folder can be removed then.
+    let _mount = mount;
     let cmd = "head -c 2000000 /dev/zero; echo done > /dev/null; while [ ! -e go ]; do sleep 0.05; done; exit 7";
     cluster.deploy(json!({"id": "/big", "cmd": cmd, "backoffSeconds": 60})).await;
     let task = cluster.wait_running("/big", 1).await.remove(0);
@@ -254,16 +248,16 @@ async fn what_cannot_start_fails_with_a_reason() {
 async fn the_schedulers_secrets_do_not_reach_tasks() {
     let cluster = Cluster::start(&["--marathon-credentials", "me:s3cret-of-mine"]).await;
     let post = cluster.request(Method::POST, "/v2/apps").basic_auth("me", Some("s3cret-of-mine"));
-    let app = json!({"id": "/env", "cmd": "env; cat /proc/$PPID/environ; exec sleep 3600"});
+    let app = json!({"id": "/env", "cmd": "env; cat /proc/$PPID/environ; echo; echo all is said; exec sleep 3600"});
     let reply = post.header("Content-Type", "application/json").body(app.to_string()).send().await.expect("an answer");
     assert_eq!(reply.status(), 201);
     let folder = cluster.tasks_folder();
     let out = until("output", async || {
         let task = std::fs::read_dir(&folder).ok()?.flatten().next()?;
-        std::fs::read_to_string(task.path().join("sandbox/stdout")).ok().filter(|text| text.contains("MESOS_TASK_ID"))
+        std::fs::read_to_string(task.path().join("sandbox/stdout")).ok().filter(|text| text.contains("\nall is said\n"))
     })
     .await;
-    assert!(!out.contains("s3cret") && !out.contains("CARGO"), "{out}");
+    assert!(out.contains("MESOS_TASK_ID=") && !out.contains("s3cret") && !out.contains("CARGO"), "{out}");
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-/// How long the engine may take to say that it is there.
-const HELLO: Duration = Duration::from_secs(2);
+/// How long the engine may take to say that it is there. One on a machine with much to do takes its time.
+const HELLO: Duration = Duration::from_secs(10);
 
 /// How long it may take for a short order. Pulling and waiting take as long as they take.
 const ORDER: Duration = Duration::from_secs(60);
