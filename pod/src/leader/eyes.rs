@@ -159,6 +159,8 @@ impl Patient {
         loop {
             let waiting = self.waiting;
             let pods = tokio::select! {
+                // What has come counts, also where this comes late to look at it.
+                biased;
                 pods = self.pods.next() => pods?,
                 () = async { sleep_until(waiting.unwrap_or_else(Instant::now)).await }, if waiting.is_some() => {
                     self.waiting = None;

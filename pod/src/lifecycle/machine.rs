@@ -381,7 +381,7 @@ impl Lifecycle {
     }
 
     async fn process_ended(&mut self, exit: Exit) -> Next {
-        let Some(process) = self.process.take() else { return Next::GoOn };
+        let Some(mut process) = self.process.take() else { return Next::GoOn };
         process.end_stragglers().await;
         if exit == Exit::Code(0) {
             info!(pid = process.pid(), "the process is done");

@@ -4,11 +4,13 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use futures::future::join_all;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command as TokioCommand};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{Level, warn};
 
@@ -21,6 +23,8 @@ use crate::reaper;
 /// After the first process of a group has ended, the others get this long before they are killed.
 const STRAGGLERS: Duration = Duration::from_secs(1);
 const STRAGGLER_POLL: Duration = Duration::from_millis(20);
+/// The last lines of a group that has ended are on their way. Something that left the group may hold its streams open.
+const LAST_LINES: Duration = Duration::from_millis(500);
 /// The kernel takes its time to end a process that sits in a driver.
 const KILLED: Duration = Duration::from_secs(10);
 
@@ -29,6 +33,8 @@ const KILLED: Duration = Duration::from_secs(10);
 pub(crate) struct Process {
     child: Child,
     pid: u32,
+    /// Those that copy its output into the log.
+    copiers: Vec<JoinHandle<()>>,
 }
 
 /// How it ended.
@@ -75,11 +81,12 @@ impl Process {
         die_with_us(&mut command);
         let mut child = reaper::spawn(&mut command)?;
         let pid = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
+        let mut copiers = Vec::new();
         if let Some(log) = log {
-            copy_lines(child.stdout.take(), pid, log.clone());
-            copy_lines(child.stderr.take(), pid, log.clone());
+            copiers.extend(copy_lines(child.stdout.take(), pid, log.clone()));
+            copiers.extend(copy_lines(child.stderr.take(), pid, log.clone()));
         }
-        Ok(Self { child, pid })
+        Ok(Self { child, pid, copiers })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -124,8 +131,8 @@ impl Process {
         Ending::Gone
     }
 
-    /// Ends what the process left in its group.
-    pub(crate) async fn end_stragglers(&self) {
+    /// Ends what the process left in its group, and lets the log have its last lines.
+    pub(crate) async fn end_stragglers(&mut self) {
         let empty = async {
             while group_exists(self.pid) {
                 sleep(STRAGGLER_POLL).await;
@@ -134,6 +141,8 @@ impl Process {
         if group_exists(self.pid) && terminate_group(self.pid).is_ok() && timeout(STRAGGLERS, empty).await.is_err() {
             self.kill_group();
         }
+        // Where it takes too long they go on by themselves.
+        let _ = timeout(LAST_LINES, join_all(self.copiers.drain(..))).await;
     }
 
     fn kill_group(&self) {
@@ -181,15 +190,15 @@ fn die_with_us(command: &mut TokioCommand) {
 }
 
 /// Copies lines into the log until the stream ends. Bytes that are no text are replaced.
-fn copy_lines(stream: Option<impl AsyncRead + Unpin + Send + 'static>, pid: u32, log: Log) {
-    let Some(stream) = stream else { return };
-    tokio::spawn(async move {
+fn copy_lines(stream: Option<impl AsyncRead + Unpin + Send + 'static>, pid: u32, log: Log) -> Option<JoinHandle<()>> {
+    let stream = stream?;
+    Some(tokio::spawn(async move {
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
         while let Ok(true) = read_line(&mut reader, &mut line).await {
             log.add(Level::INFO, &format!("pid {pid} : {}", String::from_utf8_lossy(&line)));
         }
-    });
+    }))
 }
 
 /// A line without an end is handed on in pieces.

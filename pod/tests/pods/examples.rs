@@ -9,7 +9,7 @@ use ocho_tests::wait::until_so;
 use serde_json::Value;
 
 use crate::http::request;
-use crate::lab::{Lab, Pod, SOON};
+use crate::lab::{LONG_SESSION, Lab, Pod, SOON};
 
 fn folder(image: &str) -> PathBuf {
     root().join("examples/images").join(image)
@@ -101,10 +101,13 @@ fn web_servers_wait_for_redis() {
 
 #[test]
 fn the_smallest_pod_outlives_a_restart_of_zookeeper() {
-    let Some(mut lab) = Lab::alone("the_smallest_pod_outlives_a_restart_of_zookeeper") else { return };
-    let pod = lab.pod("shell", &["sh", "-c", "echo hello; sleep 5"]);
+    let Some(mut lab) = Lab::alone("the_smallest_pod_outlives_a_restart_of_zookeeper", LONG_SESSION) else { return };
+    // It runs until it may end, so that it is seen to run.
+    let pod = lab.pod("shell", &["sh", "-c", "echo hello; until [ -e enough ]; do sleep 0.1; done"]);
     pod.wait_for("process", "running");
     lab.zookeeper().restart();
+    assert_eq!(pod.info()["process"], "running");
+    lab.file("enough", "");
     pod.wait_for("process", "dead");
     assert_eq!((pod.starts(), pod.code("/log")), (1, 200));
     until_so("its registration", SOON, || lab.children("shell", "pods").len() == 1);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -24,7 +24,17 @@ use zookeeper_client::Client;
 use crate::http::{self, Answer};
 
 /// What is waited for comes within this time, on a busy machine too.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(120);
+
+/// How long a registry goes without a word from a pod before it ends its session. Pods ask for 5 s; with this, a machine that stands
+/// still for as long does not change what a test sees.
+pub(crate) const SESSION: Duration = Duration::from_secs(15);
+
+/// For tests in which sessions are to end soon: what pods ask for.
+pub(crate) const SHORT_SESSION: Duration = Duration::from_secs(5);
+
+/// Sessions that outlive a restart of the registry, however busy the machine is.
+pub(crate) const LONG_SESSION: Duration = Duration::from_secs(40);
 
 /// A namespace of its own in a ZooKeeper that tests share.
 pub(crate) struct Lab {
@@ -45,7 +55,8 @@ enum Registry {
 impl Lab {
     /// A lab with the registry that `ochod up` brings.
     pub(crate) fn embedded() -> Self {
-        let config = RegistryConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let mut config = RegistryConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+        config.limits.session_timeout_min = SESSION;
         let registry = block_on(ocho_local::registry::Registry::bind(config)).expect("the loopback has a free port");
         let address = registry.local_addr();
         Self::with(Registry::Embedded { address, _serving: spawn(registry.serve(CancellationToken::new())) })
@@ -59,18 +70,18 @@ impl Lab {
         }
         static SHARED: Mutex<Weak<RealZooKeeper>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        let zookeeper = shared.upgrade().unwrap_or_else(|| Arc::new(RealZooKeeper::start()));
+        let zookeeper = shared.upgrade().unwrap_or_else(|| Arc::new(RealZooKeeper::with_sessions_of(SESSION)));
         *shared = Arc::downgrade(&zookeeper);
         Some(Self::with(Registry::Real(zookeeper)))
     }
 
-    /// A lab with a ZooKeeper of its own, that the test may stop.
-    pub(crate) fn alone(name: &str) -> Option<Self> {
+    /// A lab with a ZooKeeper of its own, that the test may stop; its sessions last for `session` at least.
+    pub(crate) fn alone(name: &str, session: Duration) -> Option<Self> {
         if !RealZooKeeper::is_installed() {
             skip(name, "no ZooKeeper: install Debian's package `zookeeper`");
             return None;
         }
-        Some(Self::with(Registry::Real(Arc::new(RealZooKeeper::start()))))
+        Some(Self::with(Registry::Real(Arc::new(RealZooKeeper::with_sessions_of(session)))))
     }
 
     fn with(registry: Registry) -> Self {
@@ -191,7 +202,8 @@ impl Lab {
     }
 
     pub(crate) async fn client(&self) -> Client {
-        Client::connect(&self.address()).await.expect("ZooKeeper answers")
+        // It is given up after a session's time.
+        Client::connector().with_session_timeout(LONG_SESSION).connect(&self.address()).await.expect("ZooKeeper answers")
     }
 }
 
@@ -264,9 +276,12 @@ impl Pod {
         let log = http::post(self.port, "/log").map(|answer| answer.json());
         let last = log.as_ref().and_then(|log| log.as_array()?.last()?.as_str()?.split_once(" - "));
         if let Some((_time, line)) = last {
-            let end = Instant::now() + Duration::from_secs(5);
-            while !process.stdout().contains(line) && Instant::now() < end {
-                std::thread::yield_now();
+            // Counted in turns: the thread that reads the pipe stands still together with this one where the whole machine does.
+            for _turn in 0..5_000 {
+                if process.stdout().contains(line) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
             }
         }
         process.stdout()

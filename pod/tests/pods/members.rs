@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::lab::{Lab, SOON};
+use crate::lab::{Lab, SHORT_SESSION, SOON};
 
 struct Running {
     stop: CancellationToken,
@@ -63,7 +63,7 @@ fn a_member_is_registered_and_published_and_leaves_nothing_behind() {
 
 #[test]
 fn a_member_outlives_its_sessions() {
-    let Some(mut lab) = Lab::alone("a_member_outlives_its_sessions") else { return };
+    let Some(mut lab) = Lab::alone("a_member_outlives_its_sessions", SHORT_SESSION) else { return };
     let member = Running::start(&lab);
     until_so("a leader", SOON, || member.standing().leads);
     let (seq, before) = (member.standing().seq, lab.children("portal", "pods"));

@@ -10,7 +10,7 @@ use ocho_tests::runtime::block_on;
 use serde_json::{Map, Value, json};
 use zookeeper_client::{Acls, Client, CreateMode};
 
-use crate::lab::Lab;
+use crate::lab::{LONG_SESSION, Lab};
 
 /// A request that came.
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ impl Original {
         let key = format!("0000000{nth}-0000-4000-8000-000000000000");
         let folder = format!("/ochopod/clusters/{}", lab.name(cluster));
         let (session, node) = block_on(async {
-            let session = Client::connector().with_session_timeout(Duration::from_secs(5)).connect(&lab.address()).await.unwrap();
+            let session = Client::connector().with_session_timeout(LONG_SESSION).connect(&lab.address()).await.unwrap();
             let stays = CreateMode::Persistent.with_acls(Acls::anyone_all());
             for path in ["pods", "hash", "coordinator"] {
                 session.mkdir(&format!("{folder}/{path}"), &stays).await.unwrap();

@@ -7,7 +7,7 @@ use ocho_tests::runtime::block_on;
 use ocho_tests::wait::until_so;
 use serde_json::{Value, json};
 
-use crate::lab::{Lab, Pod, SOON, is_alive, leader_first, wait_for_configurations};
+use crate::lab::{LONG_SESSION, Lab, Pod, SESSION, SOON, is_alive, leader_first, wait_for_configurations};
 
 const SLEEP: &[&str] = &["sleep", "1000"];
 
@@ -94,7 +94,8 @@ fn b13_b14_b22_a_pod_that_is_stopped_leaves_nothing_behind() {
         let (shell, grandchild) = (pod.sub_process(), pid().unwrap());
         pod.signal(signal);
         assert_eq!(pod.stop().0, 0);
-        assert!(!is_alive(shell) && !is_alive(grandchild), "its whole group ends");
+        // Those that are killed and not waited for take a moment to go.
+        until_so("the end of its whole group", SOON, || !is_alive(shell) && !is_alive(grandchild));
         assert!(lab.children("web", "pods").is_empty(), "its registration goes at once");
         std::fs::remove_file(&last).expect("`finalize` was called");
         std::fs::remove_file(&child).unwrap();
@@ -156,7 +157,7 @@ fn b31_b33_a_pod_that_cannot_start_says_so_with_its_exit_code() {
 
 #[test]
 fn b35_the_leader_watches() {
-    let Some(mut lab) = Lab::alone("b35_the_leader_watches") else { return };
+    let Some(mut lab) = Lab::alone("b35_the_leader_watches", SESSION) else { return };
     let _pods: Vec<Pod> = (0..3).map(|_| lab.pod("web", SLEEP)).collect();
     until_so("three pods in the snapshot", SOON, || lab.snapshot("web").len() == 3);
     let port = lab.zookeeper().address().rsplit_once(':').unwrap().1.parse().unwrap();
@@ -171,7 +172,7 @@ fn b35_the_leader_watches() {
 
 #[test]
 fn b36_a_short_silence_of_zookeeper_costs_nothing() {
-    let Some(mut lab) = Lab::alone("b36_a_short_silence_of_zookeeper_costs_nothing") else { return };
+    let Some(mut lab) = Lab::alone("b36_a_short_silence_of_zookeeper_costs_nothing", LONG_SESSION) else { return };
     let (leader, others) = leader_first(vec![lab.pod("web", SLEEP), lab.pod("web", SLEEP)]);
     until_so("two pods in the snapshot", SOON, || lab.snapshot("web").len() == 2);
     let nodes = (lab.children("web", "pods"), lab.children("web", "coordinator"));
@@ -351,7 +352,7 @@ fn b34_after_the_last_pod_only_folders_are_left_and_numbers_go_on() {
 
 #[test]
 fn b37_a_pod_stops_while_zookeeper_hangs() {
-    let Some(mut lab) = Lab::alone("b37_a_pod_stops_while_zookeeper_hangs") else { return };
+    let Some(mut lab) = Lab::alone("b37_a_pod_stops_while_zookeeper_hangs", SESSION) else { return };
     let (leader, others) = leader_first((0..2).map(|_| lab.pod("web", SLEEP)).collect());
     until_so("two pods in the snapshot", SOON, || lab.snapshot("web").len() == 2);
     lab.zookeeper().freeze(true);

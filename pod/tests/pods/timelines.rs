@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ocho_tests::wait::until_so;
 
-use crate::lab::{Lab, Pod, SOON, is_alive, leader_first, wait_for_configurations};
+use crate::lab::{LONG_SESSION, Lab, Pod, SHORT_SESSION, SOON, is_alive, leader_first, wait_for_configurations};
 
 const SLEEP: &[&str] = &["sleep", "1000"];
 
@@ -198,7 +198,7 @@ fn t08_v22_reset() {
 
 #[test]
 fn t09_zookeeper_restarts() {
-    let Some(mut lab) = Lab::alone("t09_zookeeper_restarts") else { return };
+    let Some(mut lab) = Lab::alone("t09_zookeeper_restarts", LONG_SESSION) else { return };
     let pods: Vec<Pod> = (0..2).map(|_| lab.described("web", &damped_until(2))).collect();
     let (leader, others) = leader_first(pods);
     wait_for_configurations(&[&leader, &others[0]], 1);
@@ -213,7 +213,7 @@ fn t09_zookeeper_restarts() {
 
 #[test]
 fn t10_zookeeper_hangs_for_longer_than_a_session() {
-    let Some(mut lab) = Lab::alone("t10_zookeeper_hangs_for_longer_than_a_session") else { return };
+    let Some(mut lab) = Lab::alone("t10_zookeeper_hangs_for_longer_than_a_session", SHORT_SESSION) else { return };
     let text = format!("{}[[needs]]\npods = 2\n", damped(10.0));
     let pods: Vec<Pod> = (0..2).map(|_| lab.described("web", &text)).collect();
     let (leader, others) = leader_first(pods);

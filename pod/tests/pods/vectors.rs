@@ -1,9 +1,9 @@
 //! The control API, request by request, on a pod inside the test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ocho_tests::runtime::{Task, block_on, spawn};
 use ocho_tests::server::nobody;
-use ocho_tests::wait::until_so;
+use ocho_tests::wait::{until, until_so};
 use ochopod::agent::{Agent, Pod};
 use ochopod::cluster::Cluster;
 use ochopod::environment::Environment;
@@ -32,12 +32,34 @@ use crate::lab::{Lab, SOON, is_alive};
 #[derive(Clone, Default)]
 struct Script {
     command: Vec<&'static str>,
+    folder: Option<PathBuf>,
     never_ready: bool,
     panic_on_signal: bool,
     signals: Arc<AtomicUsize>,
     /// What the slow order waits for.
     go_on: Arc<Notify>,
 }
+
+/// A process that does not end when it is told to; nobody knows its id before it is so far.
+struct Stubborn {
+    file: PathBuf,
+}
+
+impl Stubborn {
+    fn in_the_folder_of(lab: &Lab) -> (Script, Self) {
+        let command = vec!["sh", "-c", "trap '' TERM; echo $$ > new; mv new pid; while :; do sleep 0.1; done"];
+        (Script { command, folder: Some(lab.folder().to_owned()), ..Script::default() }, Self { file: lab.folder().join("pid") })
+    }
+
+    /// Waits until it cannot be told to end any more; its id.
+    #[track_caller]
+    fn pid(&self) -> i32 {
+        until("the process", SOON, || std::fs::read_to_string(&self.file).ok()?.trim().parse().ok())
+    }
+}
+
+/// How long a stubborn process is waited for. Its pod has to be seen to wait.
+const GRACE: Duration = Duration::from_secs(15);
 
 fn sleeping() -> Script {
     Script { command: vec!["sleep", "1000"], ..Script::default() }
@@ -51,7 +73,7 @@ impl Hooks for Script {
 
     fn configure<'a>(&'a mut self, _: &'a Cluster) -> BoxFuture<'a, Result<Launch, HookError>> {
         let command = Command::Words(self.command.iter().map(|word| (*word).to_owned()).collect());
-        std::future::ready(Ok(Launch { command, variables: [].into(), folder: None })).boxed()
+        std::future::ready(Ok(Launch { command, variables: [].into(), folder: self.folder.clone() })).boxed()
     }
 
     fn sanity_check(&mut self, _: u32) -> BoxFuture<'_, Result<Map<String, Value>, HookError>> {
@@ -261,15 +283,11 @@ fn v18_b05_a_malformed_on_is_refused_and_harms_nobody() {
 #[test]
 fn v19_b21_off_takes_as_long_as_the_process() {
     let Some(lab) = Lab::open("v19_b21_off_takes_as_long_as_the_process") else { return };
-    let script =
-        Script { command: vec!["sh", "-c", "trap '' TERM; echo $$ > pid; while :; do sleep 0.1; done"], ..Script::default() };
-    let settings = LifecycleSettings { grace: Duration::from_secs(6), ..LifecycleSettings::default() };
+    let (script, stubborn) = Stubborn::in_the_folder_of(&lab);
+    let settings = LifecycleSettings { grace: GRACE, ..LifecycleSettings::default() };
     let pod = Inside::start(&lab, script, settings, &[]);
     pod.wait_for("process", "running");
-    let pid = || std::fs::read_to_string("pid").ok().and_then(|text| text.trim().parse::<i32>().ok());
-    until_so("the process", SOON, || pid().is_some_and(is_alive));
-    let pid = pid().unwrap();
-    std::fs::remove_file("pid").unwrap();
+    let pid = stubborn.pid();
     check(&pod.post("/control/off/1"), 408, "{}");
     assert_eq!(pod.info()["process"], "terminating");
     check(&pod.post("/control/off"), 200, "{}");
@@ -280,10 +298,11 @@ fn v19_b21_off_takes_as_long_as_the_process() {
 #[test]
 fn v20_v21_b15_after_a_kill_everything_is_gone() {
     let Some(lab) = Lab::open("v20_v21_b15_after_a_kill_everything_is_gone") else { return };
-    let script = Script { command: vec!["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], ..Script::default() };
-    let settings = LifecycleSettings { grace: Duration::from_secs(5), ..LifecycleSettings::default() };
+    let (script, stubborn) = Stubborn::in_the_folder_of(&lab);
+    let settings = LifecycleSettings { grace: GRACE, ..LifecycleSettings::default() };
     let pod = Inside::start(&lab, script, settings, &[]);
     pod.wait_for("process", "running");
+    stubborn.pid();
     std::thread::scope(|scope| {
         let killed = scope.spawn(|| pod.post("/control/kill"));
         pod.wait_for("process", "terminating");
@@ -392,12 +411,17 @@ fn b17_a_hook_that_panics_harms_nobody() {
 fn b18_nothing_waits_for_a_tick() {
     let Some(lab) = Lab::open("b18_nothing_waits_for_a_tick") else { return };
     let pod = Inside::running(&lab);
-    let start = std::time::Instant::now();
-    for _ in 0..20 {
-        check(&pod.post("/control/signal"), 200, "{}");
-    }
-    // With a tick of a second each of them would take half of one.
-    assert!(start.elapsed() < Duration::from_secs(8));
+    let mut times: Vec<Duration> = (0..20)
+        .map(|_| {
+            let start = Instant::now();
+            check(&pod.post("/control/signal"), 200, "{}");
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    // With a tick of a second all but the first would take one, since each begins when the one before has just been served. Whatever
+    // else the machine does, it lets some of them through.
+    assert!(times[4] < Duration::from_millis(500), "{times:?}");
 }
 
 #[test]
