@@ -15,6 +15,10 @@ pub(crate) fn command(root: &Path) -> Command {
             cargo.env_remove(name);
         }
     }
+    // Of a thousand downloads some fail at first; what the user's environment sets stays.
+    if env::var_os("CARGO_NET_RETRY").is_none() {
+        cargo.env("CARGO_NET_RETRY", "10");
+    }
     cargo
 }
 

@@ -4,9 +4,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 use crate::say;
+use crate::setup::steadily;
 
 /// What the guests are compiled for.
 pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
@@ -43,8 +44,13 @@ pub(crate) fn wasm_std(root: &Path) -> anyhow::Result<WasmStd> {
     }
     if on_path("rustup").is_some() {
         say::step(format_args!("adding the Rust target {WASM_TARGET}"));
-        let added = Command::new("rustup").args(["target", "add", WASM_TARGET]).current_dir(root).status();
-        if added.is_ok_and(|status| status.success()) && is_installed(root)? {
+        let added = steadily(|| {
+            let status = Command::new("rustup").args(["target", "add", WASM_TARGET]).current_dir(root).status();
+            let status = status.context("cannot run rustup")?;
+            ensure!(status.success(), "rustup ended with {status}");
+            Ok(())
+        });
+        if added.is_ok() && is_installed(root)? {
             return Ok(WasmStd::Installed);
         }
     }

@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -18,12 +20,13 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need { package: "curl", is_there: || on_path("curl").is_some() },
     Need { package: "openssl", is_there: || on_path("openssl").is_some() },
     Need { package: "tmux", is_there: || on_path("tmux").is_some() },
     Need { package: "iproute2", is_there: || on_path("ip").is_some() },
     Need { package: "default-jre-headless", is_there: || on_path("java").is_some() },
+    Need { package: "redis-server", is_there: || on_path("redis-server").is_some() },
     Need { package: "minisign", is_there: || on_path("minisign").is_some() },
     // The server itself, without the package `zookeeper`, which would bring a desktop with it.
     Need { package: "libzookeeper-java", is_there: || Path::new("/usr/share/java/zookeeper.jar").is_file() },
@@ -52,7 +55,7 @@ fn install_packages() -> anyhow::Result<()> {
     }
     // The lists of packages may be absent or old: refreshed only where the first try fails.
     if apt_get("install", &missing).is_err() {
-        apt_get("update", &[]).and_then(|()| apt_get("install", &missing)).context(by_hand)?;
+        steadily(|| apt_get("update", &[]).and_then(|()| apt_get("install", &missing))).context(by_hand)?;
     }
     Ok(())
 }
@@ -66,7 +69,10 @@ fn apt_get(verb: &str, packages: &[&str]) -> anyhow::Result<()> {
         sudo.args(["-n", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
         sudo
     };
-    command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y", "--no-install-recommends", verb]).args(packages);
+    // A single download that fails is tried again, and another apt-get that is at work is waited for.
+    let patience = ["-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=300"];
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y", "--no-install-recommends"]).args(patience);
+    command.arg(verb).args(packages);
     run(&mut command)
 }
 
@@ -83,11 +89,24 @@ pub(crate) fn python_venv(workspace: &Workspace, requirements: &str, name: &str)
     say::step(format_args!("installing the Python packages of {requirements}"));
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
     let mut pip = Command::new(python(&venv));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
-    run(&mut pip)?;
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--timeout", "60", "--requirement"]).arg(&wanted);
+    steadily(|| run(&mut pip))?;
     // Last, so that a half-made folder is made again.
     fs::write(&installed, text).with_context(|| format!("cannot write `{}`", installed.display()))?;
     Ok(venv)
+}
+
+/// How long to wait before another try.
+const PAUSES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(30)];
+
+/// Does what needs the network: a server that is slow, or away for a moment, must not cost all the tests that stand on it.
+pub(crate) fn steadily(mut step: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    for pause in PAUSES {
+        let Err(problem) = step() else { return Ok(()) };
+        say::note(format_args!("{problem:#}; once more in {} s", pause.as_secs()));
+        thread::sleep(pause);
+    }
+    step()
 }
 
 fn python(venv: &Path) -> PathBuf {
