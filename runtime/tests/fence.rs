@@ -65,22 +65,21 @@ async fn a_spinning_guest_ends_at_its_wall_limit() {
     assert!(matches!(run(&plugin, limits).await.reason, Reason::OverTime(_)));
 }
 
-/// On one worker: without the yields of the epoch the neighbour would wait for the whole second.
+/// On one worker: without the yields of the epoch the neighbour would wait for the whole half minute.
 #[tokio::test(flavor = "current_thread")]
 async fn neighbours_go_on_beside_a_spinning_guest() {
     let engine = engine();
     let (spinning, fine) = (plugin(&engine, SPIN), plugin(&engine, FINE));
-    let limits = Limits { cpu: Duration::from_secs(1), ..Limits::tool() };
+    let limits = Limits { cpu: Duration::from_secs(30), ..Limits::tool() };
     let spinner = tokio::spawn(async move { run(&spinning, limits).await });
-    let mut runs = 0;
-    while !spinner.is_finished() {
+    for _ in 0..20 {
         assert!(matches!(run(&fine, Limits::tool()).await.reason, Reason::Exited(0)));
         tokio::task::yield_now().await;
-        runs += 1;
     }
-    assert!(matches!(spinner.await.unwrap().reason, Reason::OverCpu(_)));
-    // Turns come every 10 ms or two; a stalled neighbour would have had one or two in all.
-    assert!(runs >= 10, "{runs} runs");
+    // Turns come every 10 ms or two; a stalled neighbour would have had its first one after the spinning.
+    assert!(!spinner.is_finished());
+    spinner.abort();
+    assert!(spinner.await.is_err_and(|error| error.is_cancelled()));
 }
 
 #[tokio::test]
@@ -127,10 +126,12 @@ async fn traps_are_told_by_their_kind() {
 #[tokio::test]
 async fn a_dropped_run_ends() {
     let plugin = plugin(&engine(), SPIN);
+    // By itself it would end after ten minutes.
+    let limits = Limits { cpu: Duration::from_mins(10), ..Limits::tool() };
     let started = Instant::now();
-    let cancelled = tokio::time::timeout(Duration::from_millis(100), run(&plugin, Limits::tool())).await;
+    let cancelled = tokio::time::timeout(Duration::from_millis(100), run(&plugin, limits)).await;
     assert!(cancelled.is_err());
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_mins(2));
 }
 
 #[test]

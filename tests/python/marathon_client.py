@@ -25,7 +25,7 @@ def follow():
 
 
 def wait_for(what, look):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not look():
         if time.monotonic() > end:
             sys.exit(f"waited for {what}")

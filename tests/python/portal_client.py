@@ -54,7 +54,7 @@ class Portal:
     def post(self, headers, files=None):
         """The reply: one line of JSON, whatever happened."""
         parts = {name: (name, content) for name, content in (files or {}).items()}
-        answer = requests.post(self.url, headers=headers, files=parts or None, timeout=60)
+        answer = requests.post(self.url, headers=headers, files=parts or None, timeout=300)
         answer.raise_for_status()
         first = answer.text.split("\n")[0]
         reply = json.loads(first)

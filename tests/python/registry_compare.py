@@ -149,7 +149,7 @@ class Client:
 
     def __init__(self, address, name, sessions, timeout=30000, session=0, password=b"\0" * 16, seen=0, at_once=b""):
         host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout=20)
+        self.socket = socket.create_connection((host, int(port)), timeout=120)
         self.sessions = sessions
         self.xid = 0
         self.zxid = seen

@@ -19,11 +19,11 @@ use crate::shell::{Call, Reply};
 use crate::{http, ocho, programs, wait};
 
 /// The first start compiles all tools, on a machine that may have other work.
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const READY_WITHIN: Duration = Duration::from_secs(300);
 /// A stop gives the tasks time to end.
-const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+const STOPPED_WITHIN: Duration = Duration::from_secs(120);
 /// Longer than any command in a test.
-const COMMAND_WITHIN: Duration = Duration::from_secs(180);
+const COMMAND_WITHIN: Duration = Duration::from_secs(400);
 
 /// What to start.
 #[derive(Debug)]
@@ -93,12 +93,9 @@ impl Plan {
     /// # Panics
     /// Where it cannot be written.
     pub fn image(self, name: &str, entrypoint: &str) -> Self {
-        use std::os::unix::fs::PermissionsExt;
         let folder = self.home.path().join("images").join(name);
         fs::create_dir_all(&folder).expect("the folder is ours");
-        let file = folder.join("entrypoint");
-        fs::write(&file, entrypoint).expect("the folder is ours");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+        programs::write_program(&folder.join("entrypoint"), entrypoint);
         self
     }
 
@@ -460,9 +457,9 @@ fn end(left: &[Leftover]) {
 /// Waits until a tool answers, or does not any more: `help` lists it or not.
 ///
 /// # Panics
-/// Where that takes longer than half a minute.
+/// Where that takes longer than two minutes.
 #[track_caller]
 pub fn until_listed(host: &TestHost, tool: &str, listed: bool) {
     let lists = |help: &str| help.split([' ', ',']).any(|word| word == tool);
-    wait::until_so("the list of tools", Duration::from_secs(30), || lists(&host.shell("help").out) == listed);
+    wait::until_so("the list of tools", Duration::from_secs(120), || lists(&host.shell("help").out) == listed);
 }

@@ -134,7 +134,7 @@ fn cancel(host: &TestHost, line: &str) -> String {
     let mut stream = TcpStream::connect(&portal).expect("the portal listens");
     let request = format!("POST /v1/runs HTTP/1.1\r\nHost: {portal}\r\nX-Shell: {line}\r\nContent-Length: 0\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("the portal reads");
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket has a time-out");
+    stream.set_read_timeout(Some(Duration::from_secs(180))).expect("a socket has a time-out");
     let mut said = String::new();
     while !said.contains("here to stay") {
         let mut piece = [0; 4096];
@@ -150,7 +150,7 @@ fn cancel(host: &TestHost, line: &str) -> String {
     assert!(is_running(), "it is there");
     let reply = http::request("DELETE", &format!("http://{portal}/v1/runs/{id}"), &[]);
     assert_eq!(reply.status, 202, "{}", reply.body);
-    wait::until_so("the run to go", Duration::from_secs(30), || !is_running());
+    wait::until_so("the run to go", Duration::from_secs(120), || !is_running());
     said
 }
 
@@ -280,7 +280,7 @@ pub fn hundred(portal: &str) -> (Duration, Duration) {
 fn ten(portal: &str) -> Duration {
     let mut stream = TcpStream::connect(portal).expect("the portal listens");
     stream.set_nodelay(true).expect("a socket sends at once");
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket has a time-out");
+    stream.set_read_timeout(Some(Duration::from_secs(180))).expect("a socket has a time-out");
     let request = format!("POST /shell HTTP/1.1\r\nHost: {portal}\r\nX-Shell: hello\r\nContent-Length: 0\r\n\r\n");
     let mut slowest = Duration::ZERO;
     for _ in 0..10 {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::runtime::block_on;
 
 /// Longer than any answer in a test that is no run; one that installs a component waits for the compiler.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// An HTTP answer.
 #[derive(Debug, Clone)]

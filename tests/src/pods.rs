@@ -20,8 +20,8 @@ pub use script::{Behaviour, PodScript};
 use script::{ControlPort, Node};
 
 const CLUSTERS: &str = "/ochopod/clusters";
-/// So long a registration stays after its test crashed.
-const SESSION: Duration = Duration::from_secs(10);
+/// So long a registration stays after its test crashed. A machine that stands still for some seconds must not end it.
+const SESSION: Duration = Duration::from_secs(30);
 
 /// A session with a registry, and the pods that it registered. Dropping it ends both.
 pub struct Pods {

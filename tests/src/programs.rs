@@ -1,7 +1,9 @@
 //! Where the built programs and components are.
 
 use std::env;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// The root of the project.
 #[must_use]
@@ -80,6 +82,22 @@ pub fn python() -> Option<PathBuf> {
 pub fn on_path(command: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(command)).find(|file| file.is_file())
+}
+
+/// Writes a program that may be started at once.
+///
+/// Another process writes it. Were it this one, then a child that another test starts at this moment would hold the file open for
+/// writing until it becomes its own program, and the system starts no file that somebody writes ("Text file busy").
+///
+/// # Panics
+/// Where it cannot be written.
+pub fn write_program(file: &Path, content: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "cat > \"$0\" && chmod 755 \"$0\""]).arg(file).stdin(Stdio::piped());
+    let mut shell = shell.spawn().expect("there is a shell");
+    shell.stdin.take().expect("it is piped").write_all(content.as_bytes()).expect("the shell reads");
+    let ended = shell.wait().expect("a child can be waited for");
+    assert!(ended.success(), "`{}` cannot be written: {ended}", file.display());
 }
 
 fn built(file: PathBuf) -> PathBuf {

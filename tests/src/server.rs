@@ -51,8 +51,8 @@ pub fn nobody() -> SocketAddr {
 const BLOCK: u16 = 64;
 /// Below are the ports of well-known services.
 const FIRST: u16 = 10_000;
-/// Where the kernel's own choice begins, unless a machine is set up otherwise.
-const ORDINARY_END: u16 = 32_768;
+/// From here on schedulers choose ports for their tasks, and the kernel above them for itself, unless a machine is set up otherwise.
+const ORDINARY_END: u16 = 31_000;
 
 /// What is left of the last block, and the names that stand for all blocks: the kernel lets a name go when its process ends.
 struct Claimed {
@@ -81,12 +81,12 @@ impl Claimed {
     }
 }
 
-/// The first port that the kernel may choose by itself.
+/// The first port that a scheduler, or the kernel by itself, may choose.
 fn end_of_free_choice() -> u16 {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let low = range.split_whitespace().next().and_then(|low| low.parse().ok()).unwrap_or(ORDINARY_END);
     // On a machine that leaves no room below, the claim still keeps tests apart.
-    if low < FIRST + 32 * BLOCK { ORDINARY_END } else { low }
+    if low < FIRST + 32 * BLOCK { ORDINARY_END } else { low.min(ORDINARY_END) }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::runtime::block_on;
 
 /// Longer than any run in a test.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(300);
 const BOUNDARY: &str = "----------------------------5f1c2d7ab9e04c36";
 
 /// A request to be sent.

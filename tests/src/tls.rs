@@ -1,7 +1,7 @@
 //! A small server with TLS, and the certificates for it, made by the command `openssl`.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -75,25 +75,40 @@ impl Certificates {
     /// Where the loopback has no free port.
     pub fn serve<A>(&self, answer: A) -> SocketAddr
     where
-        A: Fn(&str) -> (&'static str, &'static str) + Send + 'static,
+        A: Fn(&str) -> (&'static str, &'static str) + Send + Sync + 'static,
     {
         let config = Arc::new(self.config());
         let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         std::thread::spawn(move || {
-            for mut tcp in listener.incoming().flatten() {
-                let mut session = ServerConnection::new(Arc::clone(&config)).expect("the configuration is whole");
-                let mut stream = rustls::Stream::new(&mut session, &mut tcp);
-                let mut request = [0; 16 << 10];
-                let Ok(read @ 1..) = stream.read(&mut request) else { continue };
-                let (status, body) = answer(&String::from_utf8_lossy(&request[..read]));
-                let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
-                // Who went away needs no answer.
-                let _ = stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes());
-                stream.conn.send_close_notify();
-                let _ = stream.flush();
+            let answer = Arc::new(answer);
+            for tcp in listener.incoming().flatten() {
+                let (config, answer) = (Arc::clone(&config), Arc::clone(&answer));
+                // Somebody who says nothing must not hold up the others.
+                std::thread::spawn(move || converse(tcp, config, &*answer));
             }
         });
         address
     }
+}
+
+/// One who asks and goes on to say more is listened to for so long.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// Answers one request.
+fn converse(mut tcp: TcpStream, config: Arc<ServerConfig>, answer: &dyn Fn(&str) -> (&'static str, &'static str)) {
+    let mut session = ServerConnection::new(config).expect("the configuration is whole");
+    let mut stream = rustls::Stream::new(&mut session, &mut tcp);
+    let mut request = [0; 16 << 10];
+    let Ok(read @ 1..) = stream.read(&mut request) else { return };
+    let (status, body) = answer(&String::from_utf8_lossy(&request[..read]));
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    // Who went away needs no answer.
+    let _ = stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes());
+    stream.conn.send_close_notify();
+    let _ = stream.flush();
+    // What is closed with something unread resets the connection, and the answer is lost with it: a body may come in a piece of its own.
+    let _ = tcp.shutdown(Shutdown::Write);
+    let _ = tcp.set_read_timeout(Some(LINGER));
+    let _ = std::io::copy(&mut tcp, &mut std::io::sink());
 }

@@ -3,16 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpStream;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ocho_tests::command::{Background, run};
-use ocho_tests::programs::{guest, on_path, program, root};
+use ocho_tests::programs::{guest, on_path, program, root, write_program};
 use ocho_tests::{RealZooKeeper, TestHost, http, skip, wait};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const TOKEN: &str = "s3cret";
+/// What is to come gets so long: the machine may have other work.
+const SOON: Duration = Duration::from_secs(120);
 const WEB: &str = include_str!("../../examples/images/web/entrypoint");
 
 /// What a person types. `$1` is the line, the rest goes to curl.
@@ -38,7 +41,7 @@ impl Terminal {
     fn sh(&self, script: &str, words: &[&str]) -> String {
         let mut sh = Command::new("sh");
         sh.args(["-c", script, "sh"]).args(words).env("TOKEN", TOKEN).env("PORTAL", &self.portal).current_dir(self.folder.path());
-        run(&mut sh, Duration::from_secs(180)).ok()
+        run(&mut sh, Duration::from_secs(400)).ok()
     }
 
     /// Signs and sends a line; gives `ok` and `out`.
@@ -92,7 +95,7 @@ fn who_may_call(terminal: &Terminal) {
 }
 
 fn deploys_and_shows(terminal: &Terminal) {
-    let (ok, out) = terminal.ask("deploy web.yml -p 3 --strict -j", &["-F", "web.yml=@web.yml"]);
+    let (ok, out) = terminal.ask("deploy web.yml -p 3 --strict -t 120 -j", &["-F", "web.yml=@web.yml"]);
     assert!(ok, "{out}");
     assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), json!({"web.yml": {"ok": true, "up": [0, 1, 2]}}));
     let pods = terminal.json("grep *web -j");
@@ -118,7 +121,9 @@ fn serves(marathon: &str) {
     let tasks = app["tasks"].as_array().unwrap();
     assert_eq!(tasks.len(), 3);
     for task in tasks {
-        let port = task["ports"][1].as_u64().unwrap();
+        let port = u16::try_from(task["ports"][1].as_u64().unwrap()).unwrap();
+        // Its process runs, and opens the port as soon as it has its turn.
+        wait::until_so("an open port", SOON, || TcpStream::connect(("127.0.0.1", port)).is_ok());
         let page = http::request("GET", &format!("http://127.0.0.1:{port}/"), &[]);
         assert_eq!((page.status, page.body), (200, format!("task {}, visit 1\n", task["id"].as_str().unwrap())));
     }
@@ -137,15 +142,15 @@ fn kills_some(terminal: &Terminal, marathon: &str) {
 fn kills_all(terminal: &Terminal, marathon: &str) {
     let (ok, out) = terminal.ask("kill *web --force", &[]);
     assert_eq!((ok, out.as_str()), (true, "100% success (-2 pods)"));
-    wait::until_so("the app to go", Duration::from_secs(30), || app(marathon).is_none());
+    wait::until_so("the app to go", SOON, || app(marathon).is_none());
     let none = || terminal.json("grep *web -j").as_object().unwrap().is_empty();
-    wait::until_so("the registrations to go", Duration::from_secs(30), none);
+    wait::until_so("the registrations to go", SOON, none);
     let (ok, out) = terminal.ask("kill *web --force", &[]);
     assert!(!ok && out.starts_with("0% success (-0 pods)\n"), "{out}");
 }
 
 fn loops_for_ever(terminal: &Terminal) {
-    let started = Instant::now();
+    // Each of these ends long before curl gives up.
     let (ok, out) = std::thread::scope(|scope| {
         let spin = scope.spawn(|| terminal.ask("spin", &[]));
         while !spin.is_finished() {
@@ -154,12 +159,11 @@ fn loops_for_ever(terminal: &Terminal) {
         spin.join().unwrap()
     });
     assert!(!ok && out.starts_with("tool 'spin' used more than its 2 s of CPU time"), "{out}");
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
 
 fn drops_a_tool_in(terminal: &Terminal, host: &TestHost) {
     host.add_tool("greet", &fs::read(guest("hello")).unwrap());
-    wait::until_so("the new tool", Duration::from_secs(30), || terminal.ask("greet", &[]) == (true, "hello".to_owned()));
+    wait::until_so("the new tool", SOON, || terminal.ask("greet", &[]) == (true, "hello".to_owned()));
 }
 
 #[test]
@@ -185,13 +189,13 @@ impl Scheduler {
         let folder = tempfile::tempdir().unwrap();
         let images = folder.path().join("images");
         fs::create_dir_all(images.join("web")).unwrap();
-        fs::copy(root().join("examples/images/web/entrypoint"), images.join("web/entrypoint")).unwrap();
+        write_program(&images.join("web/entrypoint"), WEB);
         let path = format!("{}:{}", ocho_tests::programs::folder().display(), std::env::var("PATH").unwrap());
         let mut ochod = Command::new(program("ochod"));
         ochod.args(["cluster", "--marathon", "127.0.0.1:0", "--external-zookeeper", zookeeper, "--images"]).arg(images);
         ochod.arg("--data").arg(folder.path().join("data")).env("PATH", path).env("HOME", folder.path());
         let mut process = Background::start(&mut ochod);
-        let ready = process.wait_for_line("ready ", Duration::from_secs(60));
+        let ready = process.wait_for_line("ready ", SOON);
         let address = ready.split(' ').find_map(|word| word.strip_prefix("marathon=")).unwrap().to_owned();
         Self { process, address, _folder: folder }
     }
@@ -206,7 +210,8 @@ fn a_session_with_curl_on_a_real_zookeeper() {
     if !RealZooKeeper::is_installed() {
         return skip(test, "no ZooKeeper: install libzookeeper-java and default-jre-headless");
     }
-    let zookeeper = RealZooKeeper::start();
+    // Pods whose sessions end come back under other numbers.
+    let zookeeper = RealZooKeeper::with_sessions_of(Duration::from_secs(30));
     let scheduler = Scheduler::start(&zookeeper.address());
     let host = TestHost::serve(&scheduler.address, &zookeeper.address()).token(TOKEN).tool("spin", &guest("spin"));
     let host = host.words(&["--cpu-limit", "2"]).start();
@@ -214,7 +219,7 @@ fn a_session_with_curl_on_a_real_zookeeper() {
     let (ended, left) = host.stop();
     assert_eq!((ended.code, left), (0, Vec::new()), "{}", ended.stderr);
     scheduler.process.signal(nix::sys::signal::Signal::SIGTERM);
-    assert_eq!(scheduler.process.wait(Duration::from_secs(30)).code, 0);
+    assert_eq!(scheduler.process.wait(SOON).code, 0);
 }
 
 #[test]
@@ -224,11 +229,11 @@ fn an_image_that_dies_at_once_leaves_no_application() {
     }
     let host = TestHost::up().token(TOKEN).image("web", "#!/bin/sh\nexit 3\n").start();
     let terminal = Terminal::at(&host);
-    let (ok, out) = terminal.ask("deploy web.yml -p 2 -t 5", &["-F", "web.yml=@web.yml"]);
-    let expected = "0% success (+0 pods)\nweb.yml : failed to deploy -> 0/2 pods came up within 5 s: the last task failed: Command exited with status 3";
+    let (ok, out) = terminal.ask("deploy web.yml -p 2 -t 15", &["-F", "web.yml=@web.yml"]);
+    let expected = "0% success (+0 pods)\nweb.yml : failed to deploy -> 0/2 pods came up within 15 s: the last task failed: Command exited with status 3";
     assert_eq!((ok, out.trim_end()), (false, expected));
     let apps = format!("http://{}/v2/apps", host.address("marathon"));
-    wait::until_so("the application is gone", Duration::from_secs(30), || {
+    wait::until_so("the application is gone", SOON, || {
         http::request("GET", &apps, &[]).json()["apps"].as_array().is_some_and(Vec::is_empty)
     });
     let _ = host.stop();

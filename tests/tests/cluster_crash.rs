@@ -9,7 +9,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 async fn get(engine: &Engine, path: &str) -> Value {
     let reply = Client::new().get(format!("{}{path}", engine.url)).send().await.expect("it answers");
@@ -57,6 +57,8 @@ fn a_deployment_survives_kill_9() {
         .await;
         let deployment = put(&engine, "/v2/apps/web", &app(2)).await["deploymentId"].clone();
         until("both versions", async || get(&engine, "/v2/apps/web").await["app"]["tasksRunning"] == 6).await;
+        // A task runs before its shell has had its turn.
+        until("six beginnings", async || fs::read_to_string(&begun).is_ok_and(|told| told.lines().count() == 6)).await;
         let before = ids(&get(&engine, "/v2/apps/web/tasks").await["tasks"]);
 
         engine.crash();

@@ -9,7 +9,7 @@ use ocho_tests::command::run;
 use ocho_tests::{Pods, TestHost, http, programs, wait};
 use serde_json::{Value, json};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(180);
 
 fn file(name: &str) -> String {
     fs::read_to_string(programs::root().join("deploy").join(name)).unwrap()

@@ -12,30 +12,45 @@ fn with(guests: &[&str]) -> Plan {
     guests.iter().fold(TestHost::up(), |plan, name| plan.tool(name, &guest(name)))
 }
 
+/// Each wait is for something that takes a moment where the machine has no other work.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 #[test]
-fn a_tool_that_loops_for_ever_ends_at_its_cpu_limit_and_others_go_on() {
+fn a_tool_that_loops_for_ever_ends_at_its_cpu_limit() {
     let host = with(&["spin", "hello"]).words(&["--cpu-limit", "1"]).start();
-    let (spun, neighbours) = thread::scope(|scope| {
+    let spun: Vec<_> = thread::scope(|scope| {
         let spins: Vec<_> = (0..3).map(|_| scope.spawn(|| host.shell("spin before"))).collect();
-        let mut neighbours = 0;
-        while !spins.iter().all(thread::ScopedJoinHandle::is_finished) {
-            assert_eq!(host.shell("hello").success(), "hello");
-            neighbours += 1;
-        }
-        (spins.into_iter().map(|spin| spin.join().unwrap()).collect::<Vec<_>>(), neighbours)
+        spins.into_iter().map(|spin| spin.join().unwrap()).collect()
     });
     for reply in spun {
         let said = reply.failure();
         assert!(said.starts_with("before\ntool 'spin' used more than its 1 s of CPU time (revision "), "{said}");
     }
-    // Without turns each of them would have waited for the end of the spinning.
-    assert!(neighbours > 10, "{neighbours} runs");
+    assert_eq!(host.shell("hello").success(), "hello");
+}
+
+#[test]
+fn others_go_on_beside_tools_that_loop_for_ever() {
+    // Half a minute of processor time for each. Without turns the neighbours would wait for the end of at least one of them.
+    let host = with(&["spin", "hello"]).start();
+    thread::scope(|scope| {
+        let spins: Vec<_> = (0..3).map(|_| scope.spawn(|| host.shell("spin"))).collect();
+        wait::until_so("the spinning", PATIENCE, || host.running().len() == spins.len());
+        for _ in 0..12 {
+            assert_eq!(host.shell("hello").success(), "hello");
+        }
+        assert!(!spins.iter().any(thread::ScopedJoinHandle::is_finished), "somebody waited for the end of a spinning tool");
+        host.cancel_all();
+        for spin in spins {
+            assert!(!spin.join().unwrap().ok);
+        }
+    });
 }
 
 #[test]
 fn a_tool_that_waits_is_not_charged_for_cpu() {
-    // Half a minute of short waits, with a limit far below; the guest's own work is some milliseconds a second.
-    let host = with(&["sleeper"]).words(&["--cpu-limit", "5"]).start();
+    // A minute of short waits, with a limit far below; the guest's own work is some milliseconds a second.
+    let host = with(&["sleeper"]).words(&["--cpu-limit", "15"]).start();
     let started = Instant::now();
     let said = host.shell("sleeper 60 1000").success();
     assert!(said.starts_with("waited ") && started.elapsed() >= Duration::from_secs(60), "{said}");
@@ -44,12 +59,11 @@ fn a_tool_that_waits_is_not_charged_for_cpu() {
 #[test]
 fn a_tool_that_waits_too_long_ends_at_its_wall_limit() {
     let host = with(&["sleeper"]).words(&["--wall-limit", "1"]).start();
-    let started = Instant::now();
-    for line in ["sleeper 100 0", "sleeper 100 200"] {
+    // Far longer than the caller waits for an answer.
+    for line in ["sleeper 10000 0", "sleeper 10000 200"] {
         let said = host.shell(line).failure();
-        assert!(said.starts_with("tool 'sleeper' "), "{said}");
+        assert!(said.starts_with("tool 'sleeper' ran longer than its limit of 1 s (revision "), "{said}");
     }
-    assert!(started.elapsed() < Duration::from_secs(90), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -89,7 +103,7 @@ fn a_trap_does_not_make_the_host_read_its_own_stack() {
     let host = with(&["trap"]).env("RUST_BACKTRACE", "1").start();
     let reply = host.shell("trap stack");
     let url = format!("http://{}/v1/runs/{}", host.address("portal"), reply.run);
-    wait::until_so("the record", Duration::from_secs(30), || http::request("GET", &url, &[]).json()["run"]["state"] == "ended");
+    wait::until_so("the record", PATIENCE, || http::request("GET", &url, &[]).json()["run"]["state"] == "ended");
     let record = http::request("GET", &url, &[]).json();
     let backtrace = record["run"]["backtrace"].as_str().unwrap_or_default();
     assert!(backtrace.contains("wasm backtrace") && !backtrace.contains("Stack backtrace"), "{backtrace}");
@@ -108,7 +122,7 @@ fn a_trap_is_told_with_revision_and_run() {
         assert!(said.contains("tool 'trap' trapped: "), "{said}");
     }
     assert_eq!(host.shell("hello").success(), "hello");
-    wait::until_so("the line in the log", Duration::from_secs(60), || host.log().matches("tool=trap").count() >= 4);
+    wait::until_so("the line in the log", PATIENCE, || host.log().matches("tool=trap").count() >= 4);
 }
 
 #[test]
@@ -140,7 +154,7 @@ fn a_tool_that_fills_its_folder_is_ended() {
         let entries = fs::read_dir(host.home().join("tmp")).unwrap().flatten().flat_map(inside);
         entries.filter(|entry| entry.file_name() != "lock").count()
     };
-    wait::until_so("the folders to go", Duration::from_secs(60), || left() == 0);
+    wait::until_so("the folders to go", PATIENCE, || left() == 0);
 }
 
 #[test]
@@ -197,10 +211,10 @@ fn a_full_queue_refuses() {
     let host = with(&["sleeper"]).words(&["--runs", "1"]).start();
     let replies: Vec<_> = thread::scope(|scope| {
         let holds = scope.spawn(|| host.shell("sleeper 500 0"));
-        wait::until_so("the run", Duration::from_secs(60), || host.running().len() == 1);
+        wait::until_so("the run", PATIENCE, || host.running().len() == 1);
         let runs: Vec<_> = (0..12).map(|_| scope.spawn(|| host.shell("sleeper 0 1"))).collect();
         let refused = || runs.iter().filter(|run| run.is_finished()).count();
-        wait::until_so("the refusals", Duration::from_secs(60), || refused() == 8);
+        wait::until_so("the refusals", PATIENCE, || refused() == 8);
         host.cancel_all();
         assert!(!holds.join().unwrap().ok);
         runs.into_iter().map(|run| run.join().unwrap()).collect()

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use ocho_tests::hostile::{ROWS, Row, Upload, Way, host, hundred, start};
 
+/// What takes so long goes on for ever, also on a machine that is slow and has other work.
+const HANGS: Duration = Duration::from_secs(240);
+
 /// Plays a row with a hundred honest runs beside it.
 fn play(host: &ocho_tests::TestHost, row: &Row) {
     let portal = host.address("portal");
@@ -20,8 +23,8 @@ fn play(host: &ocho_tests::TestHost, row: &Row) {
         assert!(ending.said.contains(part), "{}: `{part}` is not in: {}", row.name, shortened(&ending.said));
     }
     // How long things take is the benchmark's; nothing here may hang.
-    assert!(ending.elapsed < Duration::from_secs(90), "{} took {:?}", row.name, ending.elapsed);
-    assert!(together < Duration::from_secs(90), "{}: honest runs took {together:?}, the slowest {slowest:?}", row.name);
+    assert!(ending.elapsed < HANGS, "{} took {:?}", row.name, ending.elapsed);
+    assert!(together < HANGS, "{}: honest runs took {together:?}, the slowest {slowest:?}", row.name);
 }
 
 fn shortened(text: &str) -> String {
@@ -40,7 +43,7 @@ fn each_is_ended_by_its_limit_and_honest_runs_go_on() {
     let grown = resident(host.pid()).saturating_sub(before);
     assert!(grown < 512, "the host grew by {grown} MiB");
     let folders = || left_below(&host.home().join("tmp"));
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + HANGS;
     while !folders().is_empty() {
         assert!(Instant::now() < end, "left behind: {:?}", folders());
         thread::sleep(Duration::from_millis(50));

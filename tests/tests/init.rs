@@ -11,7 +11,7 @@ use ocho_tests::programs::on_path;
 use ocho_tests::{TestHost, ocho, skip, wait};
 use serde_json::Value;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(300);
 
 /// Begins a pod in the working folder, and puts its image where the host looks.
 fn begin(host: &TestHost, kind: &str, name: &str) {
@@ -38,7 +38,7 @@ fn json(host: &TestHost, words: &[&str]) -> Value {
 fn a_begun_worker_deploys_as_it_is() {
     let host = TestHost::up().token("s3cret").start();
     begin(&host, "default", "crew");
-    assert_eq!(host.ocho(&["deploy", "crew/crew.yml", "-p", "2", "--strict"]).ok(), "100% success (+2 pods)\n");
+    assert_eq!(host.ocho(&["deploy", "crew/crew.yml", "-p", "2", "--strict", "-t", "300"]).ok(), "100% success (+2 pods)\n");
     let log = || host.ocho(&["log", "*crew"]).ok();
     wait::until_so("both shares of the work", SOON, || {
         let log = log();
@@ -53,7 +53,7 @@ fn begun_web_servers_deploy_as_they_are_and_know_each_other() {
     }
     let host = TestHost::up().token("s3cret").start();
     begin(&host, "web", "shop");
-    assert_eq!(host.ocho(&["deploy", "shop/shop.yml", "-p", "3", "--strict"]).ok(), "100% success (+3 pods)\n");
+    assert_eq!(host.ocho(&["deploy", "shop/shop.yml", "-p", "3", "--strict", "-t", "300"]).ok(), "100% success (+3 pods)\n");
     let ports = json(&host, &["port", "80", "*shop", "-j"]);
     let ports: Vec<u16> =
         ports.as_object().unwrap().values().map(|pod| pod["ports"].as_str().unwrap().parse().unwrap()).collect();

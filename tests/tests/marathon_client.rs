@@ -8,7 +8,7 @@ use ocho_tests::cases::Engine;
 use ocho_tests::command::run;
 use ocho_tests::{programs, skip};
 
-const WITHIN: Duration = Duration::from_secs(240);
+const WITHIN: Duration = Duration::from_secs(900);
 
 #[test]
 fn a_life_of_an_application() {

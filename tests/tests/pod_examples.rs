@@ -13,7 +13,7 @@ use ochopod::signing::sign_digest;
 use serde_json::{Value, json};
 
 /// Processes start and stop, on a machine that has other work.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A host with these images of `examples/images`, and their definitions in the folder where `ocho` runs.
 fn host(images: &[&str]) -> TestHost {
@@ -68,9 +68,9 @@ fn a_zookeeper_ensemble_of_three_is_scaled_to_five_by_ocho_alone() {
         return;
     }
     let host = host(&["zookeeper"]);
-    let _ = host.ocho(&["deploy", "zookeeper.yml", "-p", "3", "-t", "120"]).ok();
+    let _ = host.ocho(&["deploy", "zookeeper.yml", "-p", "3", "-t", "300"]).ok();
     until_so("an ensemble of three", PATIENCE, || parts(&host) == ["follower", "follower", "leader"]);
-    let _ = host.ocho(&["scale", "*zookeeper", "-f", "@5", "-t", "120"]).ok();
+    let _ = host.ocho(&["scale", "*zookeeper", "-f", "@5", "-t", "300"]).ok();
     let five = ["follower", "follower", "follower", "follower", "leader"];
     until_so("an ensemble of five", PATIENCE, || parts(&host) == five);
     until_so("the status of five", PATIENCE, || host.shell("ls -j").out.contains("5 of 5 serve, 1 leads"));
@@ -90,18 +90,18 @@ fn web_servers_are_configured_when_there_is_a_redis() {
     };
     until_so("two pods that wait", PATIENCE, || states("stopped"));
     until_so("the reason", PATIENCE, || host.shell("ls -j").out.contains("answered check with 406"));
-    let _ = host.ocho(&["deploy", "redis.yml", "-t", "60"]).ok();
+    let _ = host.ocho(&["deploy", "redis.yml", "-t", "300"]).ok();
     until_so("two pods that run", PATIENCE, || states("running"));
 }
 
 #[test]
 fn the_smallest_pod_runs_and_ends() {
     let host = host(&["shell"]);
-    let _ = host.ocho(&["deploy", "shell.yml", "-t", "60"]);
+    let _ = host.ocho(&["deploy", "shell.yml", "-t", "300"]);
     let process = || said(&host, &["grep", "*shell"]).into_values().next().map(|pod| pod["process"].clone());
     until_so("its end", PATIENCE, || process() == Some(json!("dead")));
     until_so("its first and last words", PATIENCE, || host.shell("log *shell -j").out.contains("the process is done"));
-    let _ = host.ocho(&["kill", "*shell", "--force", "-t", "60"]).ok();
+    let _ = host.ocho(&["kill", "*shell", "--force", "-t", "300"]).ok();
     until_so("its leave", PATIENCE, || said(&host, &["grep", "*shell"]).is_empty());
 }
 
@@ -174,12 +174,12 @@ fn a_host_signs_for_pods_that_ask_for_it() {
         fs::write(host.work().join("guarded.yml"), "cluster: guarded\nimage: guarded\nverbatim:\n  cpus: 0.1\n  mem: 32\n")
             .unwrap();
         // A pod that tells a host nothing is not up as far as the host can see.
-        let deployed = host.ocho(&["deploy", "guarded.yml", "--strict", "-t", if heard { "60" } else { "10" }]);
+        let deployed = host.ocho(&["deploy", "guarded.yml", "--strict", "-t", if heard { "300" } else { "10" }]);
         assert_eq!(deployed.code == 0, heard, "{} {}", deployed.stdout, deployed.stderr);
         if heard {
             let process = || said(&host, &["grep", "*guarded"]).into_values().next().map(|pod| pod["process"].clone());
             until_so("its process", PATIENCE, || process() == Some(json!("running")));
-            let _ = host.ocho(&["off", "*guarded", "--force", "-t", "30"]).ok();
+            let _ = host.ocho(&["off", "*guarded", "--force", "-t", "300"]).ok();
             assert_eq!(process(), Some(json!("stopped")));
         }
     }
@@ -190,7 +190,7 @@ fn a_servo_is_deployed_on_the_embedded_cluster() {
     let host = host(&[]);
     fs::copy(root().join("examples/servo.yml"), host.work().join("servo.yml")).unwrap();
     // The first start compiles the tools.
-    let deployed = host.ocho(&["deploy", "servo.yml", "--strict", "-t", "150", "-j"]).ok();
+    let deployed = host.ocho(&["deploy", "servo.yml", "--strict", "-t", "300", "-j"]).ok();
     assert_eq!(serde_json::from_str::<Value>(&deployed).unwrap(), json!({"servo.yml": {"ok": true, "up": [1]}}));
     let pods = said(&host, &["grep", "*servo"]);
     assert_eq!(pods.keys().collect::<Vec<_>>(), ["marathon.servo #0", "marathon.servo #1"]);

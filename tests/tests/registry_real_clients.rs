@@ -2,18 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use ocho_local::registry::{Registry, RegistryConfig};
-use ocho_tests::command::run;
+use ocho_tests::command::{Background, run};
 use ocho_tests::programs::{python, root};
 use ocho_tests::runtime::{Task, block_on, spawn};
+use ocho_tests::wait::until_so;
 use ocho_tests::{RealZooKeeper, skip};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-const WITHIN: Duration = Duration::from_secs(180);
+const WITHIN: Duration = Duration::from_secs(600);
 
 const NO_PYTHON: &str = "kazoo is not installed";
 const NO_ZOOKEEPER: &str = "Debian's packages `zookeeper` and `default-jre-headless` are not installed";
@@ -99,8 +100,10 @@ create -t 1000 /late x
 delete /cli
 deleteall /cli
 stat /cli
-quit
 ";
+
+/// The last that comes of it: the answer, and what was watched. The two are printed by two threads.
+const LAST: [&str; 2] = ["Node does not exist: /cli", "type:NodeDeleted path:/cli\n"];
 
 #[test]
 fn zookeepers_own_command_line_works() {
@@ -132,9 +135,15 @@ fn type_in(address: &str) -> Vec<String> {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("typed"), TYPED).unwrap();
     let mut java = Command::new("sh");
-    java.args(["-c", "exec java -cp /usr/share/java/zookeeper.jar org.apache.zookeeper.ZooKeeperMain -server $0 < typed"]);
-    java.arg(address).current_dir(folder.path()).stdin(Stdio::null());
-    let ended = run(&mut java, WITHIN);
+    // A person who quits has seen what came; a program that read all of it at once would leave in the middle of it.
+    let typing = "(cat typed; while ! test -e seen; do sleep 0.1; done; echo quit)";
+    let client = "java -cp /usr/share/java/zookeeper.jar org.apache.zookeeper.ZooKeeperMain -server $0";
+    java.args(["-c", &format!("{typing} | {client}")]).arg(address).current_dir(folder.path());
+    let client = Background::start(&mut java);
+    let printed = || format!("{}{}", client.stdout(), client.stderr());
+    until_so("all that it prints", WITHIN, || LAST.iter().all(|last| printed().contains(last)));
+    std::fs::write(folder.path().join("seen"), "").unwrap();
+    let ended = client.wait(WITHIN);
     let varies = ["Zxid", "time =", "Connecting to", "SLF4J", "JLine"];
     let all = format!("{}{}", ended.stdout, ended.stderr);
     let mut lines: Vec<String> =

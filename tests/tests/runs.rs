@@ -7,7 +7,7 @@ use ocho_tests::command::{Background, Ended, run};
 use ocho_tests::{TestHost, ocho, programs, wait};
 use serde_json::Value;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(180);
 const TOKEN: &str = "s3cret";
 
 fn runs(host: &TestHost, words: &[&str]) -> Command {

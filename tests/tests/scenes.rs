@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The first play compiles the component, on a machine that may have other work.
-const WITHIN: Duration = Duration::from_secs(180);
+const WITHIN: Duration = Duration::from_secs(400);
 
 const TOOLS: [&str; 13] = ["bump", "deploy", "exec", "grep", "kill", "log", "ls", "off", "on", "poll", "port", "reset", "scale"];
 

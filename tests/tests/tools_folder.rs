@@ -7,6 +7,9 @@ use ocho_tests::host::until_listed;
 use ocho_tests::programs::guest;
 use ocho_tests::{TestHost, wait};
 
+/// The folder is looked at, and what is in it compiled, on a machine that may have other work.
+const SOON: Duration = Duration::from_secs(120);
+
 fn read(name: &str) -> Vec<u8> {
     fs::read(guest(name)).unwrap()
 }
@@ -28,7 +31,7 @@ fn a_file_that_changes_is_taken_anew() {
     let host = TestHost::up().tool("x", &guest("hello")).start();
     assert_eq!(host.shell("x").success(), "hello");
     host.add_tool("x", &read("echo"));
-    wait::until_so("the new revision", Duration::from_secs(30), || host.shell("x a").out == "x\n[a]");
+    wait::until_so("the new revision", SOON, || host.shell("x a").out == "x\n[a]");
 }
 
 #[test]
@@ -36,11 +39,11 @@ fn a_broken_file_is_told_and_takes_nothing_down() {
     let host = TestHost::up().tool("x", &guest("hello")).start();
     for (name, content) in [("broken", &b"no component"[..]), ("empty", b""), ("cut", &read("hello")[..5000])] {
         host.add_tool(name, content);
-        wait::until_so("the error", Duration::from_secs(30), || host.shell(name).out.contains("not a WebAssembly component"));
+        wait::until_so("the error", SOON, || host.shell(name).out.contains("not a WebAssembly component"));
     }
     // A good tool that becomes bad goes on with its last good revision.
     host.add_tool("x", b"no component");
-    wait::until_so("the warning", Duration::from_secs(30), || {
+    wait::until_so("the warning", SOON, || {
         host.log().contains("no component") || host.log().matches("not a WebAssembly").count() >= 4
     });
     assert_eq!(host.shell("x").success(), "hello");
@@ -65,6 +68,6 @@ fn a_standard_tool_can_be_replaced() {
     let host = TestHost::up().tool("ls", &guest("hello")).start();
     assert_eq!(host.shell("ls").success(), "hello");
     host.remove_tool("ls");
-    wait::until_so("the standard one", Duration::from_secs(30), || host.shell("ls").out != "hello");
+    wait::until_so("the standard one", SOON, || host.shell("ls").out != "hello");
     assert!(host.shell("ls").ok);
 }

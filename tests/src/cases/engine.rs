@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use crate::command::Background;
 use crate::programs::program;
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
-const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(180);
+const STOPPED_WITHIN: Duration = Duration::from_secs(120);
 
 /// `ochod`, or the program that `$OCHO_CASES_PROGRAM` names and that takes the same words.
 fn engine_program() -> PathBuf {

@@ -18,10 +18,10 @@ pub use engine::Engine;
 pub use matcher::{Saved, matches};
 
 /// Longer than any single answer.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long an engine may take to become empty again.
-const EMPTY_WITHIN_S: u64 = 60;
+const EMPTY_WITHIN_S: u64 = 120;
 
 /// The outcome of one case.
 #[derive(Debug)]

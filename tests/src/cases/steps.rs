@@ -12,6 +12,9 @@ use super::matcher::{Saved, matches};
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// What a case waits for gets so long at least: the cases tell the time of a quiet machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// What came back.
 struct Reply {
     status: u16,
@@ -61,7 +64,8 @@ impl<'a> Runner<'a> {
         if step.get("wait").is_some() {
             return self.wait(step).await;
         }
-        let end = Instant::now() + seconds(step.get("poll_s")).unwrap_or_default();
+        // A step without the word has to hold at once.
+        let end = Instant::now() + patience(step.get("poll_s")).unwrap_or_default();
         loop {
             let reply = self.request(step).await?;
             match self.judge(step, &reply) {
@@ -164,7 +168,7 @@ impl<'a> Runner<'a> {
     }
 
     async fn poll(&self, path: &str, step: &Value, fits: impl Fn(&Saved, &Value) -> Result<(), String>) -> Result<(), String> {
-        let end = Instant::now() + seconds(step.get("timeout_s")).unwrap_or(Duration::from_secs(60));
+        let end = Instant::now() + patience(step.get("timeout_s")).unwrap_or(PATIENCE);
         let get = json!({ "method": "GET", "path": path });
         loop {
             let reply = self.request(&get).await?;
@@ -179,6 +183,11 @@ impl<'a> Runner<'a> {
 
 fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
     value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// How long to wait for a condition, where a case says that it waits.
+fn patience(value: Option<&Value>) -> Option<Duration> {
+    seconds(value).map(|told| told.max(PATIENCE))
 }
 
 fn seconds(value: Option<&Value>) -> Option<Duration> {
@@ -208,7 +217,7 @@ impl Events {
             text: String::new(),
             expected: list(sse, "expect_events").to_vec(),
             only,
-            within: seconds(sse.get("within_s")).unwrap_or(Duration::from_secs(30)),
+            within: patience(sse.get("within_s")).unwrap_or(PATIENCE),
         })
     }
 

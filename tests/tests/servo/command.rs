@@ -10,7 +10,7 @@ use ocho_tests::{TestHost, command, ocho};
 
 use crate::request::{TOKEN, folders_left, host, plan};
 
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_secs(300);
 
 /// A folder `jobs` with one job, `it`, which does these steps.
 fn jobs(host: &TestHost, steps: &str) {

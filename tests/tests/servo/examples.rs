@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::request::{TOKEN, Upload, folders_left, host, plan, send};
 
 /// A component of Python is compiled at its first run, on a machine that may have other work.
-const WITHIN: Duration = Duration::from_secs(400);
+const WITHIN: Duration = Duration::from_secs(900);
 
 fn host_with_a_web_image() -> TestHost {
     let entrypoint = fs::read_to_string(root().join("examples/images/web/entrypoint")).unwrap();

@@ -9,6 +9,9 @@ use ocho_tests::{TestHost, http, wait};
 use crate::bundle::{Bundle, fixture, gzip};
 use crate::request::{Upload, at_once, folders_left, host, plan, send};
 
+/// What is to come gets so long: the machine may have other work.
+const SOON: Duration = Duration::from_secs(120);
+
 fn text(host: &TestHost, names: &str, archive: &[u8]) -> http::Response {
     Upload::to(host, names, archive).header("accept", "text/plain").send().http
 }
@@ -106,7 +109,7 @@ fn row_7_a_missing_signature_is_told_before_the_body_comes() {
     use std::io::{Read as _, Write as _};
     let host = host();
     let mut stream = std::net::TcpStream::connect(host.address("servo")).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
     let head = "POST /run/a.py HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000000\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = [0; 12];
@@ -303,7 +306,7 @@ fn rows_36_to_38_callbacks() {
         Bundle::default().job("wait", "print $\nawait callback.raw\nread callback.raw\nawait res.json\nread res.json").pack();
     let upload = Upload::to(&host, "wait", &bundle);
     let job = thread::spawn(move || upload.send());
-    let url = wait::until("the job's callback", Duration::from_secs(30), || callbacks(&host).pop());
+    let url = wait::until("the job's callback", SOON, || callbacks(&host).pop());
     let post = |url: &str, content: &str| http::send("POST", url, &[("content-type", "text/plain")], content.as_bytes().to_vec());
     for odd in ["/a/b", "/a%2Fb", "/"] {
         assert_eq!(post(&format!("{url}{odd}"), "x").status, 404, "{odd}");
@@ -360,7 +363,7 @@ fn row_41_a_client_may_wait_before_it_sends() {
     curl.current_dir(host.work()).args(["-sS", "-X", "POST", "-F", "tgz=@upload.tgz", "-H", "Expect: 100-continue", "-H"]);
     curl.arg(format!("X-Signature: {signature}")).args(["-H", "Accept: text/plain"]);
     curl.arg(format!("http://{}/run/a", host.address("servo")));
-    let said = ocho_tests::command::run(&mut curl, Duration::from_secs(30)).ok();
+    let said = ocho_tests::command::run(&mut curl, SOON).ok();
     assert!(at_once(&said).ends_with("\none\na ran in 0 seconds"), "{said}");
 }
 
@@ -371,8 +374,7 @@ fn row_42_jobs_overlap() {
     let bundle = Bundle::default().job("wait", "print $\nawait callback.raw").pack();
     thread::scope(|scope| {
         let jobs: Vec<_> = (0..3).map(|_| scope.spawn(|| send(&host, "wait", &bundle).ok())).collect();
-        let urls =
-            wait::until("three at once", Duration::from_secs(60), || Some(callbacks(&host)).filter(|urls| urls.len() == 3));
+        let urls = wait::until("three at once", SOON, || Some(callbacks(&host)).filter(|urls| urls.len() == 3));
         for url in urls {
             assert_eq!(http::send("POST", &url, &[("content-type", "text/plain")], b"go".to_vec()).status, 200);
         }

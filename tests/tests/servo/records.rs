@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::bundle::Bundle;
 use crate::request::{Upload, at_once, folders_left, host, plan, send};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(120);
 
 fn jobs(host: &TestHost) -> Value {
     host.portal("GET", "/v1/jobs", &[]).json()

@@ -131,6 +131,6 @@ fn encrypted_with(token: &str, text: &str, more: &[&str]) -> Vec<u8> {
         .current_dir(room.path())
         .args(["enc", "-aes-256-cbc", "-base64", "-k", token, "-in", "clear", "-out", "secret"])
         .args(more);
-    let _ = command::run(&mut openssl, Duration::from_secs(30)).ok();
+    let _ = command::run(&mut openssl, Duration::from_secs(120)).ok();
     std::fs::read(room.path().join("secret")).unwrap()
 }
