@@ -1,7 +1,8 @@
 //! `ocho encrypt`: a file that only jobs of one servo can read.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ocho_core::aes::{self, Derivation};
@@ -20,8 +21,19 @@ pub(crate) fn run(arguments: &EncryptArguments, screen: Screen) -> Result<ExitCo
     let content = fs::read(&arguments.file).map_err(|cause| UploadError::Unreadable { path: shown, cause })?;
     let derivation = if arguments.md5 { Derivation::Md5 } else { Derivation::Sha256 };
     let file = aes::encrypt(&token, derivation, rand::random(), &content);
-    let into = arguments.into.clone().unwrap_or_else(|| PathBuf::from(format!("{}.aes", arguments.file.display())));
-    fs::write(&into, file).map_err(|cause| Failure::Machine { what: "cannot write the encrypted file", cause })?;
+    let into = arguments.into.clone().unwrap_or_else(|| beside(&arguments.file));
+    let unwritable = |cause: io::Error| {
+        let cause = io::Error::new(cause.kind(), format!("`{}`: {cause}", into.display()));
+        Failure::Machine { what: "cannot write the encrypted file", cause }
+    };
+    fs::write(&into, file).map_err(unwritable)?;
     screen.hint_if_watched(&format!("`{}` can be kept with the jobs; the clear file should not be", into.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// `<file>.aes`.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".aes");
+    name.into()
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::args::RunArguments;
 use crate::blame::Failure;
 use crate::cli;
-use crate::client::{Client, Event, Events, Scheme};
+use crate::client::{CallError, Client, Event, Events, REPLY_LIMIT_BYTES, Scheme};
 use crate::runner::Ending;
 use crate::screen::{Reader, Screen};
 use crate::target::{Target, TargetError};
@@ -60,23 +60,47 @@ enum Shown {
 
 async fn show(mut events: Events, shown: Shown, screen: Screen) -> Result<Ending, Failure> {
     let mut output = screen.output();
-    let mut kept = Vec::new();
+    let mut kept = Kept::default();
     loop {
         let event = events.next().await?;
         match event {
             Event::Ended(ended) => {
-                for event in &kept {
+                for event in &kept.events {
                     print(event, &mut output)?;
                 }
                 output.end()?;
                 return Ok(Ending::of(ended.ok));
             }
             Event::Started { run } => screen.hint_if_watched(&format!("the job is {run}; it goes on if you leave")),
-            other if shown == Shown::AtTheEnd => kept.push(other),
+            other if shown == Shown::AtTheEnd => {
+                if !kept.takes(other, REPLY_LIMIT_BYTES) {
+                    return Err(CallError::TooLong { host: events.host().to_owned(), limit_bytes: REPLY_LIMIT_BYTES }.into());
+                }
+            }
             // The job goes on, and nobody reads any more.
             other if print(&other, &mut output)? == Reader::Gone => return Ok(Ending::Succeeded),
             _ => {}
         }
+    }
+}
+
+/// A log that is printed at the end.
+#[derive(Debug, Default)]
+struct Kept {
+    events: Vec<Event>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Keeps an event, unless the log grows beyond the limit.
+    fn takes(&mut self, event: Event, limit_bytes: usize) -> bool {
+        // An event without a text takes its place as well.
+        self.bytes += size_of::<Event>();
+        if let Event::Out { text } | Event::Note { text } | Event::Err { text } = &event {
+            self.bytes += text.len();
+        }
+        self.events.push(event);
+        self.bytes <= limit_bytes
     }
 }
 
@@ -88,5 +112,20 @@ fn print(event: &Event, output: &mut crate::screen::Output) -> Result<Reader, Fa
             Ok(Reader::There)
         }
         _ => Ok(Reader::There),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_without_end_is_not_kept() {
+        let mut kept = Kept::default();
+        let line = || Event::Out { text: "x".repeat(100) };
+        assert!((0..5).all(|_| kept.takes(line(), 1000)));
+        assert!((0..5).any(|_| !kept.takes(line(), 1000)));
+        let mut kept = Kept::default();
+        assert!((0..1000).any(|_| !kept.takes(Event::Unknown, 1000)), "events without a text count too");
     }
 }

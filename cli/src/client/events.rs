@@ -47,6 +47,8 @@ pub(crate) struct Ended {
 pub(crate) struct Events {
     exchange: Exchange,
     buffered: BytesMut,
+    /// So much of `buffered` has no line end: a long line is not looked through again with each of its blocks.
+    searched: usize,
     /// At least one event came: this is a run, whatever happens to it.
     begun: bool,
     /// The answer ended as it should, wherever that was.
@@ -55,7 +57,7 @@ pub(crate) struct Events {
 
 impl Events {
     pub(super) fn of(exchange: Exchange) -> Self {
-        Self { exchange, buffered: BytesMut::new(), begun: false, over: false }
+        Self { exchange, buffered: BytesMut::new(), searched: 0, begun: false, over: false }
     }
 
     /// Waits for the next event of a stream that has no last one: it just stops.
@@ -70,15 +72,22 @@ impl Events {
     /// Waits for the next event. An answer that stops before [`Event::Ended`] is an error.
     pub(crate) async fn next(&mut self) -> Result<Event, CallError> {
         loop {
-            if let Some(end) = self.buffered.iter().position(|byte| *byte == b'\n') {
-                let line = self.buffered.split_to(end);
+            if let Some(end) = self.buffered[self.searched..].iter().position(|byte| *byte == b'\n') {
+                let line = self.buffered.split_to(self.searched + end);
                 self.buffered.advance(1);
+                self.searched = 0;
                 let event = serde_json::from_slice(&line).map_err(|_| self.nonsense(&line))?;
                 self.begun = true;
                 return Ok(event);
             }
+            self.searched = self.buffered.len();
             self.read_more().await?;
         }
+    }
+
+    /// Whose events these are, for messages.
+    pub(crate) fn host(&self) -> &str {
+        &self.exchange.host
     }
 
     async fn read_more(&mut self) -> Result<(), CallError> {

@@ -28,7 +28,7 @@ const REPLY_LIMIT: Duration = Duration::from_secs(7 * 3600);
 /// Tells a silent host from one that is gone.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// A host cuts a tool's output at 16 MiB; escaped as JSON it is at most six times as long.
-const REPLY_LIMIT_BYTES: usize = 128 << 20;
+pub(crate) const REPLY_LIMIT_BYTES: usize = 128 << 20;
 const BLOCK_BYTES: usize = 64 << 10;
 
 /// What a host says about a run that is over.

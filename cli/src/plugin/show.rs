@@ -34,8 +34,9 @@ pub(super) fn pairs(pairs: &[(&str, String)]) -> String {
 /// `96.0 KiB`, `3 bytes`.
 pub(super) fn size(bytes: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
-        if bytes >= unit {
-            let tenths = (bytes * 10 + unit / 2) / unit;
+        if u128::from(bytes) >= unit {
+            // Wide enough for whatever a host says.
+            let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
             let part = if tenths.is_multiple_of(10) { String::new() } else { format!(".{}", tenths % 10) };
             return format!("{}{part} {name}", tenths / 10);
         }
@@ -152,8 +153,14 @@ mod tests {
 
     #[test]
     fn sizes_and_times() {
-        for (bytes, text) in [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1 KiB"), (98_765, "96.5 KiB"), (256 << 20, "256 MiB")]
-        {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1 KiB"),
+            (98_765, "96.5 KiB"),
+            (256 << 20, "256 MiB"),
+            (u64::MAX, "17179869184 GiB"),
+        ] {
             assert_eq!(size(bytes), text);
         }
         for (millis, text) in

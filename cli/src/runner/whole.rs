@@ -5,12 +5,10 @@ use serde::Serialize;
 
 use super::{Ending, Runner, Whole};
 use crate::blame::Failure;
-use crate::client::{CallError, Ended, Event, Scheme};
+use crate::client::{CallError, Ended, Event, REPLY_LIMIT_BYTES, Scheme};
 use crate::command::Line;
 use crate::upload::Body;
 
-/// A host cuts a tool's output long before.
-const COLLECTED_LIMIT_BYTES: usize = 128 << 20;
 /// Of the format below.
 const VERSION: u32 = 1;
 
@@ -44,7 +42,7 @@ impl Runner {
         let progress_wanted = self.screen.shows_progress();
         if self.client.scheme() == Scheme::Whole && line.words() != ["help"] {
             match self.client.start(line, body, progress_wanted).await {
-                Ok(events) => return collect(events, self.client.target().label()).await,
+                Ok(events) => return collect(events).await,
                 Err(CallError::NoSuchTool { .. }) => return Ok(Whole::without_run(self.unknown_command().await?)),
                 Err(error) => return Err(error.into()),
             }
@@ -87,7 +85,7 @@ impl Whole {
     }
 }
 
-async fn collect(mut events: crate::client::Events, host: &str) -> Result<Whole, Failure> {
+async fn collect(mut events: crate::client::Events) -> Result<Whole, Failure> {
     let (mut run, mut out, mut err) = (None, String::new(), String::new());
     loop {
         match events.next().await? {
@@ -97,8 +95,8 @@ async fn collect(mut events: crate::client::Events, host: &str) -> Result<Whole,
             Event::Ended(ended) => return Ok(Whole { run, out, err, ended }),
             Event::Note { .. } | Event::Unknown => {}
         }
-        if out.len() + err.len() > COLLECTED_LIMIT_BYTES {
-            return Err(CallError::TooLong { host: host.to_owned(), limit_bytes: COLLECTED_LIMIT_BYTES }.into());
+        if out.len() + err.len() > REPLY_LIMIT_BYTES {
+            return Err(CallError::TooLong { host: events.host().to_owned(), limit_bytes: REPLY_LIMIT_BYTES }.into());
         }
     }
 }

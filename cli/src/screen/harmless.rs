@@ -82,7 +82,8 @@ fn is_unfinished(text: &str) -> bool {
 /// The colour sequence (`ESC [ digits and semicolons m`) that a text begins with.
 fn colour_sequence(text: &str) -> Option<&str> {
     let inside = text.strip_prefix("\x1b[")?;
-    let end = inside.find('m')?;
+    // No further: a text full of beginnings would be looked through once for each of them.
+    let end = inside.bytes().take(SEQUENCE_LIMIT_BYTES).position(|byte| byte == b'm')?;
     is_parameters(&inside[..end]).then(|| &text[..2 + end + 1])
 }
 
@@ -120,7 +121,11 @@ mod tests {
         assert_eq!(Harmless::whole("x\r", true), "x\n");
         assert_eq!(Harmless::whole("\x1b[1;3", true), "\\u{1b}[1;3");
         let endless = format!("\x1b[{}", "1".repeat(100));
-        assert_eq!(Harmless::whole(&endless, true), endless.replace('\x1b', "\\u{1b}"));
+        for text in [endless.clone(), endless + "m"] {
+            assert_eq!(Harmless::whole(&text, true), text.replace('\x1b', "\\u{1b}"));
+        }
+        let beginnings = "\x1b[".repeat(1_000_000);
+        assert_eq!(Harmless::whole(&beginnings, true).len(), beginnings.len() * 7 / 2);
         assert_eq!(Harmless::whole("é\t😀\n", true), "é\t😀\n");
     }
 }

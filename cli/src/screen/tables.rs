@@ -32,11 +32,10 @@ impl Tables {
 
     /// Takes the next piece, gives what can be shown.
     pub(super) fn push(&mut self, text: &str) -> String {
-        self.line.push_str(text);
-        let mut shown = String::new();
-        while let Some(end) = self.line.find('\n') {
-            let line: String = self.line.drain(..=end).collect();
-            let line = line.trim_end_matches('\n');
+        let text = std::mem::take(&mut self.line) + text;
+        let (mut rest, mut shown) = (text.as_str(), String::new());
+        while let Some((line, behind)) = rest.split_once('\n') {
+            rest = behind;
             let passing = std::mem::take(&mut self.passing);
             if !passing && is_row(line) && self.rows.len() < ROWS_LIMIT {
                 self.rows.push(line.to_owned());
@@ -46,10 +45,13 @@ impl Tables {
                 shown.push('\n');
             }
         }
-        // A line that cannot become a row is shown as it grows.
-        self.passing |= self.rows.is_empty() && !self.line.is_empty() && !may_become_row(&self.line);
+        // A line that cannot become a row ends the table, and is shown as it grows.
+        self.passing |= !may_become_row(rest);
         if self.passing {
-            shown.push_str(&std::mem::take(&mut self.line));
+            shown.push_str(&self.table());
+            shown.push_str(rest);
+        } else {
+            rest.clone_into(&mut self.line);
         }
         shown
     }
@@ -224,6 +226,16 @@ mod tests {
         let mut whole = Tables::new(30, true);
         let at_once = whole.push(LS) + &whole.finish();
         assert_eq!(pieces + &tables.finish(), at_once);
+    }
+
+    #[test]
+    fn a_text_of_a_million_lines_is_passed_on() {
+        let text = "x\n".repeat(1_000_000);
+        assert!(shown(&text, 80) == text);
+        let text = format!("a  |  b\n{}", "c".repeat(100_000));
+        let mut tables = Tables::new(80, false);
+        assert_eq!(tables.push("a  |  b\n"), "");
+        assert!(tables.push(&text[8..]) == text, "a row and a line that is none");
     }
 
     #[test]

@@ -20,6 +20,7 @@ fn answers(received: &Received) -> Answer {
                 r#"{"event":"ended","ok":false,"exit_code":137,"elapsed_ms":7,"truncated":false,"note":"tool `trap` trapped: unreachable"}"#,
             ),
         ]),
+        (_, "long") => Answer::ok(&"long ".repeat(2 << 20)),
         ("/v1/runs", "foo") => Answer::problem(404, "no-such-tool", "no tool `foo`"),
         (_, line) => Answer::ok(line),
     }
@@ -30,6 +31,14 @@ fn results_and_messages_go_to_their_streams() {
     let portal = Portal::start(answers);
     let ran = User::new().ocho(&["cli", &portal.host(), "both"]);
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "one\ntwo\n", "pod #4 is silent\n"));
+}
+
+#[test]
+fn a_line_of_ten_megabytes_comes_whole() {
+    let portal = Portal::start(answers);
+    let ran = User::new().ocho(&["cli", &portal.host(), "long"]);
+    assert_eq!((ran.code, ran.err.as_str(), ran.out.len()), (0, "", (10 << 20) + 1));
+    assert!(ran.out == "long ".repeat(2 << 20) + "\n");
 }
 
 #[test]
