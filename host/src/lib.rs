@@ -11,6 +11,7 @@ pub mod console;
 pub mod daemon;
 pub mod guard;
 pub mod journal;
+mod linger;
 pub mod log;
 pub mod marathon;
 mod masks;

@@ -20,6 +20,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::linger::Lingering;
+
 /// What a face allows its callers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
@@ -96,7 +98,7 @@ async fn connection(stream: TcpStream, app: Router, patience: Patience, stop: Ca
         service_fn(move |request: Request<Incoming>| app.call(request.map(|body| Body::new(Patient::new(body, patience.body)))));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(patience.head).max_headers(HEADERS);
-    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), answer));
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(Lingering::new(stream)), answer));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {

@@ -130,13 +130,23 @@ fn open(file: &Path) -> rusqlite::Result<(Store, Saved)> {
     connection.pragma_update(None, "synchronous", "normal")?;
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        transaction.execute_batch(TABLES)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+    match version {
+        0 => {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        VERSION => {}
+        other => return Err(unknown_layout(other)),
     }
     let saved = read(&transaction)?;
     transaction.commit()?;
     Ok((Store { connection }, saved))
+}
+
+/// The file of another version of this program is refused, not guessed at.
+fn unknown_layout(version: i64) -> rusqlite::Error {
+    let why = format!("its layout is {version}, this program knows {VERSION}");
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISMATCH), Some(why))
 }
 
 fn read(connection: &Connection) -> rusqlite::Result<Saved> {

@@ -15,7 +15,7 @@ use super::events::Event;
 use super::model::task::{KillReason, Task, TaskState};
 use super::model::time::Timestamp;
 use super::reconcile::Machine;
-use super::state::{Ending, State};
+use super::state::{Dirty, Ending, Out, State};
 use super::store::Store;
 use super::tasks::memory::{Cgroups, Watched};
 use super::tasks::ports;
@@ -26,6 +26,9 @@ const EVENTS_BEHIND_MAX: usize = 1024;
 
 /// Processes that are being started at once. More only compete for the same processors.
 const LAUNCHES_AT_ONCE: usize = 8;
+
+/// How long to wait before rows that could not be written are tried again. A full disk does not get empty at once.
+const WRITE_AGAIN: Duration = Duration::from_secs(1);
 
 /// How urgently a task has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +50,26 @@ struct Hand {
 struct Inner {
     state: State,
     store: Store,
+    /// Rows that could not be written so far.
+    unwritten: BTreeSet<Dirty>,
+}
+
+impl Inner {
+    /// Changes the state and writes what changed. Says what else follows, and whether anything does: rows that are only tried
+    /// again are no change, or a full disk would keep everybody busy.
+    fn change<T>(&mut self, change: impl FnOnce(&mut State) -> T) -> (T, Out, bool) {
+        let result = change(&mut self.state);
+        self.state.begin_new();
+        let mut out = self.state.take();
+        let changed = !out.is_empty();
+        let mut rows = std::mem::take(&mut out.dirty);
+        rows.append(&mut self.unwritten);
+        if let Err(error) = self.store.write(&self.state, &rows) {
+            tracing::error!(error = &error as &dyn std::error::Error, rows = rows.len(), "cannot write the state, trying again");
+            self.unwritten = rows;
+        }
+        (result, out, changed)
+    }
 }
 
 /// The scheduler at work.
@@ -82,7 +105,7 @@ impl Engine {
             levels: super::http::logging::Levels::default(),
             stop: CancellationToken::new(),
             machine,
-            inner: Mutex::new(Inner { state, store }),
+            inner: Mutex::new(Inner { state, store, unwritten: BTreeSet::new() }),
             changed: Notify::new(),
             events: broadcast::Sender::new(EVENTS_BEHIND_MAX),
             hands: Mutex::default(),
@@ -118,15 +141,7 @@ impl Engine {
     fn apply<T>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> T) -> (T, bool) {
         let (result, changed, launches, kills) = {
             let mut inner = self.lock();
-            let Inner { state, store } = &mut *inner;
-            let result = change(state);
-            state.begin_new();
-            let out = state.take();
-            let changed = !out.is_empty();
-            if let Err(error) = store.write(state, &out.dirty) {
-                tracing::error!(error = &error as &dyn std::error::Error, rows = out.dirty.len(), "cannot write the state");
-                state.still_dirty(out.dirty);
-            }
+            let (result, out, changed) = inner.change(change);
             for event in out.events {
                 // An error says that nobody listens.
                 let _ = self.events.send(Arc::new(event));
@@ -214,6 +229,7 @@ impl Engine {
         loop {
             let wake = self.tick();
             let rest = wake.map_or(Duration::from_secs(3600), |wake| wake.since(Timestamp::now()));
+            let rest = if self.lock().unwritten.is_empty() { rest } else { rest.min(WRITE_AGAIN) };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.changed.notified() => {}
@@ -278,4 +294,38 @@ impl Engine {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::model::id::PathId;
+    use crate::scheduler::state::Wait;
+
+    #[test]
+    fn what_cannot_be_written_is_written_later_and_wakes_nobody_meanwhile() {
+        let home = tempfile::tempdir().expect("a folder");
+        let path = home.path().join("scheduler.sqlite");
+        let store = Store::open(&path).expect("made");
+        let mut inner = Inner { state: State::new("h".into(), Timestamp(1)), store, unwritten: BTreeSet::new() };
+        inner.change(|_| ());
+        inner.store.limit_pages(1);
+        let (.., changed) = inner.change(|state| {
+            for nth in 0..1000 {
+                let app = PathId::absolute(&format!("/app-{nth}"));
+                state.waits.insert(app.clone(), Wait::default());
+                state.dirty(Dirty::Wait(app));
+            }
+        });
+        assert!(changed && inner.unwritten.len() == 1000);
+        let (.., changed) = inner.change(|_| ());
+        assert!(!changed && inner.unwritten.len() == 1000);
+
+        inner.store.limit_pages(1_000_000);
+        let (.., changed) = inner.change(|_| ());
+        assert!(!changed && inner.unwritten.is_empty());
+        drop(inner);
+        let found = Store::open(&path).and_then(|store| store.load("h".into(), Timestamp(2))).expect("it reads");
+        assert_eq!(found.waits.len(), 1000);
+    }
 }

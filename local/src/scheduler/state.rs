@@ -108,11 +108,6 @@ impl State {
         std::mem::take(&mut self.out)
     }
 
-    /// Rows that could not be written wait for the next change.
-    pub(crate) fn still_dirty(&mut self, rows: BTreeSet<Dirty>) {
-        self.out.dirty.extend(rows);
-    }
-
     pub(crate) fn emit(&mut self, event: Event) {
         self.out.events.push(event);
     }

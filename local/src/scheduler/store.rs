@@ -84,6 +84,12 @@ impl Store {
         Ok(Self { connection, roots_gone: 0 })
     }
 
+    /// A disk that is full from here on.
+    #[cfg(test)]
+    pub(crate) fn limit_pages(&self, pages: u32) {
+        self.connection.pragma_update(None, "max_page_count", pages).expect("it is a number");
+    }
+
     /// Writes rows as they are now, all or none.
     pub(crate) fn write(&mut self, state: &State, dirty: &BTreeSet<Dirty>) -> Result<(), StoreError> {
         if dirty.is_empty() {

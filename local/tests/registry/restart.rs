@@ -117,6 +117,13 @@ async fn a_folder_belongs_to_one_registry() {
     server.stop().await;
     Registry::bind(config()).await.unwrap();
 
+    let database = rusqlite::Connection::open(folder.path().join("registry.db")).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    let error = Registry::bind(config()).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap();
+    assert_eq!(cause.to_string(), "its layout is 99, this program knows 1");
+
     std::fs::write(folder.path().join("registry.db"), "this was a database").unwrap();
     for file in ["registry.db-wal", "registry.db-shm"] {
         _ = std::fs::remove_file(folder.path().join(file));

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::app::AppSpec;
 use super::time::Timestamp;
 
+/// The shortest pause before a launch, also where an application wants none: a task that fails at once, such as one whose port is
+/// taken, would keep the scheduler busy with nothing else.
+const LEAST: Duration = Duration::from_millis(100);
+
 /// The delay of one application.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Backoff {
@@ -39,7 +43,7 @@ impl Backoff {
     }
 
     fn of(delay_ms: u64, now: Timestamp) -> Self {
-        Self { delay_ms, until: now.plus(Duration::from_millis(delay_ms)) }
+        Self { delay_ms, until: now.plus(Duration::from_millis(delay_ms).max(LEAST)) }
     }
 }
 
@@ -68,6 +72,16 @@ mod tests {
         let first = Backoff::after_end(None, &spec, Timestamp(0));
         assert_eq!(Backoff::after_end(Some(first), &spec, Timestamp(12_000)).delay_ms, 4000);
         assert_eq!(Backoff::after_end(Some(first), &spec, Timestamp(12_001)).delay_ms, 2000);
+    }
+
+    #[test]
+    fn without_a_delay_there_is_a_pause() {
+        let spec = AppSpec { backoff_seconds: 0, ..AppSpec::default() };
+        let mut backoff = Backoff::after_end(None, &spec, Timestamp(0));
+        for _ in 0..100 {
+            backoff = Backoff::after_end(Some(backoff), &spec, Timestamp(0));
+        }
+        assert_eq!((backoff.delay_ms, backoff.until), (0, Timestamp(100)));
     }
 
     #[test]

@@ -112,13 +112,15 @@ impl Docker {
         let (name, tag) = split_tag(image);
         let path = format!("/images/create?fromImage={}&tag={}", quoted(name), quoted(tag));
         let what = format!("the pull of `{image}`");
-        let text = read_all(self.send(Method::POST, &path, None).await?, &what).await?;
-        // Success and failure both come as lines of progress with status 200.
-        let failure = text
-            .split(|byte| *byte == b'\n')
-            .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-            .find_map(|line| line["error"].as_str().map(str::to_owned));
-        match failure {
+        let garbage = || DockerError::Garbage { what: what.clone() };
+        let mut body = self.send(Method::POST, &path, None).await?.into_body();
+        // Success and failure both come with status 200, as lines of progress: a large image has more of them than one keeps.
+        let mut progress = Progress::default();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| garbage())?;
+            progress.read(frame.data_ref().map_or(&[], Bytes::as_ref)).ok_or_else(garbage)?;
+        }
+        match progress.end() {
             Some(message) => Err(DockerError::Refused { what, status: StatusCode::OK, message }),
             None => Ok(()),
         }
@@ -143,6 +145,43 @@ impl Docker {
         while output.frame().await.is_some_and(|frame| frame.is_ok()) {}
         let state = self.order(Method::GET, &format!("/exec/{}/json", quoted(&id)), None).await?;
         state["ExitCode"].as_i64().ok_or_else(garbage)
+    }
+}
+
+/// Lines of progress, of which only a failure is kept.
+#[derive(Default)]
+struct Progress {
+    line: Vec<u8>,
+    failure: Option<String>,
+}
+
+impl Progress {
+    /// Reads on. `None` when a line does not end.
+    fn read(&mut self, data: &[u8]) -> Option<()> {
+        for part in data.split_inclusive(|byte| *byte == b'\n') {
+            if self.line.len() + part.len() > ANSWER_MAX {
+                return None;
+            }
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                self.end_line();
+            }
+        }
+        Some(())
+    }
+
+    fn end_line(&mut self) {
+        let said: Value = serde_json::from_slice(&self.line).unwrap_or_default();
+        if let Some(message) = said["error"].as_str() {
+            self.failure.get_or_insert_with(|| message.to_owned());
+        }
+        self.line.clear();
+    }
+
+    /// Why it failed, if it did.
+    fn end(mut self) -> Option<String> {
+        self.end_line();
+        self.failure
     }
 }
 
@@ -175,6 +214,20 @@ fn split_tag(image: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_of_any_length_is_read() {
+        let lines = "{\"status\": \"Downloading\", \"progress\": \"[====>    ]\"}\r\n".repeat(1000);
+        let mut progress = Progress::default();
+        for _ in 0..200 {
+            assert_eq!(progress.read(lines.as_bytes()), Some(()));
+        }
+        progress.read(b"{\"error\": \"no ro").expect("read");
+        progress.read(b"om\"}").expect("read");
+        assert_eq!(progress.end().as_deref(), Some("no room"));
+        assert_eq!(Progress::default().end(), None);
+        assert_eq!(Progress::default().read(&vec![b'x'; ANSWER_MAX + 1]), None);
+    }
 
     #[test]
     fn tags() {

@@ -53,7 +53,10 @@ pub(crate) async fn supervise(engine: Arc<Engine>, task: Task, begin: Begin, ord
             let spec = dir.read_spec();
             let grace = Duration::from_millis(spec.as_ref().map_or(0, |spec| spec.grace_ms));
             let pid = shim.pid();
-            if let (Ok(TaskSpec { cgroup: None, container: None, .. }), Some(limit)) = (&spec, memory::limit_of(&task.app.spec)) {
+            // A shim that is gone again already has no number, and nothing to be watched.
+            if let (Ok(TaskSpec { cgroup: None, container: None, .. }), Some(limit), 1..) =
+                (&spec, memory::limit_of(&task.app.spec), pid)
+            {
                 engine.watch_memory(Watched { task: task.id.clone(), shim: pid, limit });
             }
             tokio::select! {

@@ -21,10 +21,11 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Copies a file of this machine.
 pub(super) async fn copy(from: PathBuf, to: PathBuf, budget: Arc<Budget>) -> Result<(), Cause> {
     let copying = move || {
-        let file = File::open(&from)?;
-        if !file.metadata()?.is_file() {
-            return Err(Cause::NoName);
+        // Asked before it is opened: opening a pipe lasts until somebody writes.
+        if !std::fs::metadata(&from)?.is_file() {
+            return Err(Cause::NoFile);
         }
+        let file = File::open(&from)?;
         io::copy(&mut Metered { inner: file, budget: &budget }, &mut File::create_new(&to)?)?;
         Ok(())
     };

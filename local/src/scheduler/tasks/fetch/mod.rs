@@ -41,6 +41,8 @@ pub(super) enum Cause {
     Scheme(String),
     #[error("its path names no file")]
     NoName,
+    #[error("it is no file")]
+    NoFile,
     #[error("`{0}` leads out of the task's folder")]
     Escapes(String),
     #[error("the server answered {0}")]

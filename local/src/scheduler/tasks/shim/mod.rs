@@ -43,7 +43,10 @@ pub fn task_shim_main(args: Vec<OsString>) -> ExitCode {
             return ExitCode::from(4);
         }
     };
-    match runtime.block_on(run(&dir)) {
+    let ended = runtime.block_on(run(&dir));
+    // A thread that hangs, say at a file of a server that is gone, does not hold us up: the end is recorded.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             say!("cannot run the task in `{}`: {cause}", dir.path().display());

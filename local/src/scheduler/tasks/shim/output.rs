@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, rename};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -60,7 +61,9 @@ impl Rotating {
 
     fn open(&mut self) -> io::Result<&mut File> {
         if self.file.is_none() {
-            let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+            // The task owns the folder: what it puts in the place of the file is neither followed nor waited for.
+            let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+            let file = OpenOptions::new().create(true).append(true).custom_flags(flags).open(&self.path)?;
             self.written = file.metadata()?.len();
             self.file = Some(file);
         }
@@ -97,6 +100,18 @@ mod tests {
         out.keep(b"klm");
         assert_eq!(std::fs::read(&path).expect("there"), b"klm");
         assert_eq!(std::fs::read(home.path().join("stdout.1")).expect("there"), b"abcdefghij");
+    }
+
+    #[test]
+    fn what_a_task_puts_in_its_place_is_not_followed() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (path, elsewhere) = (home.path().join("stdout"), home.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&elsewhere, &path).expect("made");
+        Rotating::new(path.clone(), 10).keep(b"lost");
+        assert!(!elsewhere.exists());
+        std::fs::remove_file(&path).expect("there");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("made");
+        Rotating::new(path, 10).keep(b"lost");
     }
 
     #[test]
