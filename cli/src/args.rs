@@ -69,6 +69,12 @@ Examples:
   ochod up --images ochopod-marathon-shop/images    and then, at another terminal:
   ocho cli localhost deploy ochopod-marathon-shop/shop.yml";
 
+const VERSION_EXAMPLES: &str = "\
+Examples:
+  ocho version                      of this program
+  ocho version my-cluster           and of the host, with the contract that its tools are built against
+  ocho version --json my-cluster    for programs";
+
 /// Operate clusters of pods through their host
 #[derive(Debug, Parser)]
 #[command(name = "ocho", version, after_help = format!("{TOP_EXAMPLES}\n\n{EXIT_CODES}"), max_term_width = 120)]
@@ -227,6 +233,7 @@ pub(crate) struct InitArguments {
 
 /// Print the version, and that of a host
 #[derive(Debug, Args)]
+#[command(after_help = format!("{VERSION_EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct VersionArguments {
     /// Ask this host too; without it the one in $OCHOPOD_PROXY, if set
     pub(crate) host: Option<std::ffi::OsString>,
