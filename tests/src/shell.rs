@@ -84,7 +84,7 @@ impl Call {
     }
 
     async fn exchange(mut self, url: &str) -> reqwest::Result<Reply> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
         let mut request = client.post(url);
         if !self.parts.is_empty() {
             let form = HeaderValue::from_str(&format!("multipart/form-data; boundary={BOUNDARY}")).expect("plain text");

@@ -50,7 +50,7 @@ fn others_go_on_beside_tools_that_loop_for_ever() {
 #[test]
 fn a_tool_that_waits_is_not_charged_for_cpu() {
     // A minute of short waits, with a limit far below; the guest's own work is some milliseconds a second.
-    let host = with(&["sleeper"]).words(&["--cpu-limit", "15"]).start();
+    let host = with(&["sleeper"]).words(&["--cpu-limit", "25"]).start();
     let started = Instant::now();
     let said = host.shell("sleeper 60 1000").success();
     assert!(said.starts_with("waited ") && started.elapsed() >= Duration::from_secs(60), "{said}");
