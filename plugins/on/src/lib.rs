@@ -1,7 +1,9 @@
 //! `on`: starts the sub-processes of pods.
 
-use ocho_sdk::items::Wording;
-use ocho_sdk::{Failure, Found, Report, Selection, Usage, control, pods, switch};
+use std::time::Duration;
+
+use ocho_sdk::items::{Item, Wording};
+use ocho_sdk::{Failure, Found, PodId, Report, Selection, Usage, control, switch};
 
 const WORDING: Wording = Wording { verb: "switch on", member: "on", summary: |pods| format!("{pods} pods on") };
 
@@ -16,11 +18,12 @@ pub fn usage() -> Usage {
 /// # Errors
 /// Where neither `-i` nor `--force` says that this is meant.
 pub async fn run(args: Found) -> Result<Report, Failure> {
-    let on = async |clusters: &str, selection: &Selection, timeout| {
-        let answers = switch::ask(clusters, selection, async |pods| pods::on(&pods, timeout).await).await;
-        switch::item(answers, "1 or more pod failed to start")
-    };
     control::each(&args, WORDING, on).await
+}
+
+async fn on(clusters: &str, selection: &Selection, timeout: Duration) -> Item<Vec<PodId>> {
+    let question = async |pods: Vec<PodId>| switch::on(clusters, &pods, &switch::doubtful(&pods).await, timeout).await;
+    switch::item(switch::ask(clusters, selection, question).await, "1 or more pod failed to start")
 }
 
 ocho_sdk::tool!(super::usage, super::run);

@@ -1,10 +1,11 @@
 //! `reset`: stops the sub-processes of pods and starts them again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ocho_sdk::items::{Item, Wording};
 use ocho_sdk::switch::Switched;
-use ocho_sdk::{Failure, Found, PodSeq, Report, Selection, Usage, control, pods, switch};
+use ocho_sdk::{Failure, Found, PodId, PodSeq, Report, Selection, Usage, control, pods, switch};
 
 const WORDING: Wording = Wording { verb: "reset", member: "reset", summary: |pods| format!("{pods} pods reset") };
 
@@ -24,13 +25,19 @@ pub async fn run(args: Found) -> Result<Report, Failure> {
 
 /// Stops, then starts exactly what did stop. Starting has a time of its own: a pod that took long to stop must not stay down.
 async fn reset(clusters: &str, selection: &Selection, timeout: Duration) -> Item<Vec<PodSeq>> {
-    let off = match switch::ask(clusters, selection, async |pods| pods::off(&pods, timeout).await).await {
+    // Afterwards nothing runs in any of them.
+    let mut doubtful = BTreeSet::new();
+    let question = async |pods: Vec<PodId>| {
+        doubtful = switch::doubtful(&pods).await;
+        pods::off(&pods, timeout).await
+    };
+    let off = match switch::ask(clusters, selection, question).await {
         Ok(off) => off,
         Err(why) => return Item { why: Some(why), ..Item::default() },
     };
     let on = match off.done.as_slice() {
         [] => Switched::default(),
-        stopped => Switched::of(pods::on(stopped, timeout).await),
+        stopped => Switched::of(switch::on(clusters, stopped, &doubtful, timeout).await),
     };
     let silent = control::silent(&off.failed).into_iter().chain(control::silent(&on.failed)).collect();
     let why = control::complaint("1 or more pod failed to stop", &off.failed)

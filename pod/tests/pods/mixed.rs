@@ -1,5 +1,6 @@
 //! Clusters of ours and of the original's pods, whoever leads.
 
+use ocho_tests::TestHost;
 use ocho_tests::wait::until_so;
 use serde_json::{Value, json};
 
@@ -124,4 +125,36 @@ fn our_leader_configures_originals_and_an_original_follows_it_into_the_lead() {
     until_so("the end of the other registration", SOON, || original.local().len() == 2);
     assert_eq!(original.configure(&json!({})), vec![vec![200]; 3]);
     assert_eq!((third.info()["state"].as_str(), third.starts()), (Some("follower"), 1));
+}
+
+/// The tools give orders without a body. An original that is told to run like this before its leader has configured it dies.
+#[test]
+fn b04_the_tools_wait_until_an_original_has_been_configured() {
+    let Some(lab) = Lab::open("b04_the_tools_wait_until_an_original_has_been_configured") else { return };
+    let host = TestHost::serve("127.0.0.1:9", &lab.address()).start();
+    let (web, waiting) = (lab.name("web"), format!("{OURS}[[needs]]\npods = 3\n"));
+    let leader = lab.described("web", &waiting);
+    leader.wait_for("state", "leader (configuration pending)");
+    let original = Original::start(&lab, "web", 1);
+    until_so("both in the listing", SOON, || host.shell(&format!("grep {web}")).success().matches("stopped").count() == 2);
+    for tool in ["on", "reset"] {
+        let said = host.shell(&format!("{tool} {web} -i 1 -t 5")).failure();
+        let refused = format!("{web} #1: not asked, since its leader has not configured it within 5 s");
+        assert!(said.starts_with("0% success (0 pods ") && said.contains(&refused), "{said}");
+    }
+    assert_eq!(original.life(), (0, false));
+    // A third pod comes while the tool waits.
+    let looks = original.looks();
+    let (said, _third) = std::thread::scope(|scope| {
+        let switching = scope.spawn(|| host.shell(&format!("on {web} -i 1 -t 600")).success());
+        until_so("a tool that waits", SOON, || original.looks() >= looks + 2);
+        let third = lab.described("web", &waiting);
+        (switching.join().unwrap(), third)
+    });
+    assert_eq!((said.as_str(), original.life()), ("100% success (1 pods on)", (1, false)));
+    // What has been configured is switched as ever.
+    assert_eq!(host.shell(&format!("off {web} -i 1")).success(), "100% success (1 pods off)");
+    assert_eq!(host.shell(&format!("on {web} -i 1")).success(), "100% success (1 pods on)");
+    assert_eq!(host.shell(&format!("reset {web} --force")).success(), "100% success (3 pods reset)");
+    assert_eq!(original.life(), (3, false));
 }

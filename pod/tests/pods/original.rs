@@ -25,6 +25,8 @@ pub(crate) struct Asked {
 struct Machine {
     asked: Vec<Asked>,
     dependencies: Option<Value>,
+    /// Whether it holds a process.
+    runs: bool,
     starts: usize,
     dead: bool,
 }
@@ -81,6 +83,11 @@ impl Original {
     /// What it was asked so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
+    }
+
+    /// How often it was asked for its state.
+    pub(crate) fn looks(&self) -> usize {
+        self.asked().iter().filter(|asked| asked.path == "/info").count()
     }
 
     /// How often it started its process, and whether it is dead.
@@ -182,11 +189,13 @@ fn answer(mut stream: TcpStream, machine: &Mutex<Machine>) -> std::io::Result<()
     // Its server takes forms apart before the pod sees their text.
     let form = content_type.starts_with("application/x-www-form-urlencoded") || content_type.starts_with("multipart/form-data");
     let body: Value = if form { json!({}) } else { serde_json::from_slice(&body).unwrap_or_else(|_| json!({})) };
-    let code = machine.lock().unwrap_or_else(PoisonError::into_inner).obey(Asked { path, content_type, body });
+    let (code, body) = machine.lock().unwrap_or_else(PoisonError::into_inner).answer(Asked { path, content_type, body });
     let head = format!(
-        "HTTP/1.0 {code} X\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 2\r\nServer: Werkzeug/0.11.2 Python/2.7.18\r\n\r\n{{}}"
+        "HTTP/1.0 {code} X\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\nServer: Werkzeug/0.11.2 Python/2.7.18\r\n\r\n",
+        body.len()
     );
-    stream.write_all(head.as_bytes())
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&body)
 }
 
 fn read(stream: &mut TcpStream) -> std::io::Result<(String, String, Vec<u8>)> {
@@ -206,7 +215,23 @@ fn read(stream: &mut TcpStream) -> std::io::Result<(String, String, Vec<u8>)> {
 }
 
 impl Machine {
-    /// The answers of section 3.5 of the protocol, for a pod that is not strict.
+    fn answer(&mut self, asked: Asked) -> (u16, Vec<u8>) {
+        if asked.path == "/info" {
+            self.asked.push(asked);
+            return (200, dumps(&json!({"process": self.process(), "state": "follower", "status": "", "metrics": {}})));
+        }
+        (self.obey(asked), b"{}".to_vec())
+    }
+
+    fn process(&self) -> &'static str {
+        match self {
+            Self { dead: true, .. } => "dead",
+            Self { runs: true, .. } => "running",
+            _ => "stopped",
+        }
+    }
+
+    /// Its answers to orders, for a pod that is not strict.
     fn obey(&mut self, asked: Asked) -> u16 {
         let task = asked.path.split('/').nth(2).unwrap_or_default().to_owned();
         let body = asked.body.clone();
@@ -232,13 +257,24 @@ impl Machine {
                 self.dead = true;
                 200
             }
+            "off" => {
+                self.runs = false;
+                200
+            }
+            // A person's: whoever runs goes on, whoever has been configured starts again.
+            "on" if body == json!({}) && self.dependencies.is_some() => {
+                self.starts += usize::from(!self.runs);
+                self.runs = true;
+                200
+            }
             "on" if !usable => {
                 self.dead = true;
                 406
             }
             "on" => {
-                if self.dependencies.as_ref() != Some(&body["dependencies"]) {
+                if !self.runs || self.dependencies.as_ref() != Some(&body["dependencies"]) {
                     self.starts += 1;
+                    self.runs = true;
                     self.dependencies = Some(body["dependencies"].clone());
                 }
                 200

@@ -56,6 +56,8 @@ pub enum PodReply {
     Unreachable(String),
     /// The registry does not know this pod any more.
     NotRegistered,
+    /// It was not asked, since that would have harmed it. Carries the reason.
+    NotAsked(String),
     /// The pod is the host itself, which nobody steers through its own tools. Carries a sentence.
     IsHost(String),
 }
@@ -86,7 +88,7 @@ impl fmt::Display for PodReply {
             Self::Answered { status, .. } => write!(out, "answered HTTP {status}"),
             Self::Garbled { status } => write!(out, "answered HTTP {status} with something that is not JSON"),
             Self::TimedOut { after } => write!(out, "no answer within {}", Seconds(*after)),
-            Self::Unreachable(why) | Self::IsHost(why) => write!(out, "{why}"),
+            Self::Unreachable(why) | Self::NotAsked(why) | Self::IsHost(why) => write!(out, "{why}"),
             Self::NotRegistered => write!(out, "not registered any more"),
         }
     }
