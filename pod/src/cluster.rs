@@ -24,7 +24,7 @@ pub struct Cluster {
     /// Key of the pod that leads. Leaders that are original pods do not say.
     pub leader: Option<String>,
     /// Which leader asks, and for which topology. Leaders that are original pods do not say.
-    pub generation: Option<Generation>,
+    pub(crate) generation: Option<Generation>,
 }
 
 /// Why a request's body is no picture of a cluster.

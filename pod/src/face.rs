@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 /// What the sub-process does, as `/info` puts it under `process`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProcessState {
+pub(crate) enum ProcessState {
     /// Nothing runs.
     Stopped,
     /// It runs.
@@ -23,7 +23,7 @@ pub enum ProcessState {
 impl ProcessState {
     /// The word on the wire.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
             Self::Running => "running",
@@ -35,7 +35,7 @@ impl ProcessState {
 
 /// The pod's part in its cluster, as `/info` puts it under `state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// It answers its leader, or has no registry at present.
     Follower,
     /// It leads and nothing is pending.
@@ -49,7 +49,7 @@ pub enum Role {
 impl Role {
     /// The words on the wire.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Follower => "follower",
             Self::Leader => "leader",
@@ -61,7 +61,7 @@ impl Role {
 
 /// The leader's line about the cluster, as `/info` puts it under `status`.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Status {
+pub(crate) enum Status {
     /// Nothing to say, or what the probe said.
     Text(String),
     /// A configuration is due; the text counts down while it is read.
@@ -88,19 +88,19 @@ impl Status {
 
 /// The values of a moment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct View {
+pub(crate) struct View {
     /// What the sub-process does.
-    pub process: ProcessState,
+    pub(crate) process: ProcessState,
     /// The pod's part in its cluster.
-    pub role: Role,
+    pub(crate) role: Role,
     /// The leader's line; none before the pod has led.
-    pub status: Option<Status>,
+    pub(crate) status: Option<Status>,
     /// What the checks measured.
-    pub metrics: Map<String, Value>,
+    pub(crate) metrics: Map<String, Value>,
     /// What a person should know and the original had no room for, such as a crash loop or a remembered `off`.
-    pub detail: Option<String>,
+    pub(crate) detail: Option<String>,
     /// The clusters that the pod depends on, as they are named.
-    pub dependencies: Vec<String>,
+    pub(crate) dependencies: Vec<String>,
 }
 
 impl Default for View {
@@ -121,7 +121,7 @@ const REPEATED: [&str; 7] = ["application", "task", "ip", "public", "node", "por
 
 /// The answer to `/info`: some of the registration and the values of the moment.
 #[must_use]
-pub fn info_json(registration: &Map<String, Value>, view: &View) -> Map<String, Value> {
+pub(crate) fn info_json(registration: &Map<String, Value>, view: &View) -> Map<String, Value> {
     let mut info = Map::new();
     for name in REPEATED {
         if let Some(value) = registration.get(name) {
@@ -144,14 +144,14 @@ pub fn info_json(registration: &Map<String, Value>, view: &View) -> Map<String, 
 
 /// The answer to `/log`: the lines, oldest first, each with its newline.
 #[must_use]
-pub fn log_json(lines: impl IntoIterator<Item = impl Into<String>>) -> Value {
+pub(crate) fn log_json(lines: impl IntoIterator<Item = impl Into<String>>) -> Value {
     let with_newline = |line: String| if line.ends_with('\n') { line } else { line + "\n" };
     lines.into_iter().map(|line| Value::String(with_newline(line.into()))).collect()
 }
 
 /// The view, shared. A reader gets a copy, never something half written.
 #[derive(Debug)]
-pub struct Face {
+pub(crate) struct Face {
     view: Mutex<View>,
     configured: Mutex<BTreeSet<String>>,
     dead: watch::Sender<bool>,
@@ -160,19 +160,19 @@ pub struct Face {
 impl Face {
     /// A pod that has just started.
     #[must_use]
-    pub fn new(dependencies: Vec<String>) -> Self {
+    pub(crate) fn new(dependencies: Vec<String>) -> Self {
         let view = Mutex::new(View { dependencies, ..View::default() });
         Self { view, configured: Mutex::default(), dead: watch::Sender::new(false) }
     }
 
     /// The values of this moment.
     #[must_use]
-    pub fn view(&self) -> View {
+    pub(crate) fn view(&self) -> View {
         self.lock().clone()
     }
 
     /// Changes the view.
-    pub fn change(&self, change: impl FnOnce(&mut View)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut View)) {
         let mut view = self.lock();
         change(&mut view);
         let dead = view.process == ProcessState::Dead;
@@ -194,12 +194,12 @@ impl Face {
 
     /// Whether the pod is dead.
     #[must_use]
-    pub fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         *self.dead.borrow()
     }
 
     /// Waits until the pod is dead.
-    pub async fn died(&self) {
+    pub(crate) async fn died(&self) {
         let mut dead = self.dead.subscribe();
         // The sender lives in `self`, so the wait cannot fail.
         let _ = dead.wait_for(|dead| *dead).await;

@@ -4,36 +4,36 @@ use serde_json::{Value, json};
 
 /// Sent by our leaders in the body of every control request, under `generation`. Original pods pass over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Generation {
+pub(crate) struct Generation {
     /// Transaction in which the registry created the leader's lock node: grows from leader to leader.
-    pub epoch: i64,
+    pub(crate) epoch: i64,
     /// Counts the topologies that this leader configures. A retry for the same topology keeps it.
-    pub run: u64,
+    pub(crate) run: u64,
 }
 
 impl Generation {
     /// Reads what [`Generation::to_json`] wrote.
     #[must_use]
-    pub fn read(value: &Value) -> Option<Self> {
+    pub(crate) fn read(value: &Value) -> Option<Self> {
         Some(Self { epoch: value.get("epoch")?.as_i64()?, run: value.get("run")?.as_u64()? })
     }
 
     /// The member of a control request's body.
     #[must_use]
-    pub fn to_json(self) -> Value {
+    pub(crate) fn to_json(self) -> Value {
         json!({"epoch": self.epoch, "run": self.run})
     }
 }
 
 /// Refuses the orders of leaders that were deposed.
 #[derive(Debug, Default)]
-pub struct Fence {
+pub(crate) struct Fence {
     highest: Option<Generation>,
 }
 
 impl Fence {
     /// Whether an order may be followed. What no generation stands in (original leaders, people) always may.
-    pub fn admits(&mut self, generation: Option<Generation>) -> bool {
+    pub(crate) fn admits(&mut self, generation: Option<Generation>) -> bool {
         let Some(generation) = generation else { return true };
         if self.highest.is_some_and(|highest| generation < highest) {
             return false;
@@ -45,7 +45,7 @@ impl Fence {
     /// Notes that this pod registered in transaction `zxid`.
     ///
     /// Transactions only grow, so an epoch above it belongs to a registry that was lost and started anew.
-    pub fn registered(&mut self, zxid: i64) {
+    pub(crate) fn registered(&mut self, zxid: i64) {
         if self.highest.is_some_and(|highest| highest.epoch > zxid) {
             self.highest = None;
         }

@@ -11,23 +11,23 @@ use crate::whereabouts::Whereabouts;
 
 /// A pod's names and addresses, fixed for its life.
 #[derive(Debug, Clone)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// Its key: a random UUID.
-    pub key: String,
+    pub(crate) key: String,
     /// Its cluster.
-    pub cluster: ClusterName,
+    pub(crate) cluster: ClusterName,
     /// What it registers, but for `seq`, which the registry gives. Secrets are masked.
-    pub registration: Map<String, Value>,
+    pub(crate) registration: Map<String, Value>,
     /// The same with secrets, for the sub-process.
-    pub hints: Map<String, Value>,
+    pub(crate) hints: Map<String, Value>,
     /// The port that the control API opens on.
-    pub listen_port: u16,
+    pub(crate) listen_port: u16,
 }
 
 impl Identity {
     /// Puts together what the environment and the surroundings say.
     #[must_use]
-    pub fn new(environment: &Environment, place: &Whereabouts) -> Self {
+    pub(crate) fn new(environment: &Environment, place: &Whereabouts) -> Self {
         let (listen_port, ports) = ports(environment, place.network);
         let text = |value: &str| Value::String(value.to_owned());
         let flag = |value: bool| text(if value { "true" } else { "false" });
@@ -63,7 +63,7 @@ impl Identity {
 
     /// The value of the sub-process's variable `ochopod`: one line of JSON.
     #[must_use]
-    pub fn for_sub_process(&self, dependencies: &[String]) -> String {
+    pub(crate) fn for_sub_process(&self, dependencies: &[String]) -> String {
         let mut hints = self.hints.clone();
         hints.insert("metrics".to_owned(), Value::Object(Map::new()));
         hints.insert("dependencies".to_owned(), Value::from(dependencies));
@@ -104,7 +104,7 @@ fn with_credentials(mut hints: Map<String, Value>, place: &Whereabouts) -> Map<S
 
 /// A random UUID (version 4).
 #[must_use]
-pub fn random_uuid() -> String {
+pub(crate) fn random_uuid() -> String {
     let mut bytes: [u8; 16] = rand::rng().random();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;

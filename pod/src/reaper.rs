@@ -40,7 +40,7 @@ pub(crate) fn forget(pid: u32) {
 ///
 /// # Errors
 /// Where the system does not let us hear of ended children.
-pub fn start() -> io::Result<()> {
+pub(crate) fn start() -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
     let mut ended = signal(SignalKind::child())?;
     tokio::spawn(async move {

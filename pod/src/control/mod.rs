@@ -16,29 +16,29 @@ use crate::signing::Guard;
 use crate::tools::Tools;
 
 pub(crate) use body::Room;
-pub use routes::router;
-pub use server::{Limits, serve};
-pub use task::Task;
+pub(crate) use routes::router;
+pub(crate) use server::{Limits, serve};
+pub(crate) use task::Task;
 
 /// What the API acts on.
 #[derive(Clone)]
-pub struct Control {
+pub(crate) struct Control {
     /// What `/info` shows.
-    pub face: Arc<Face>,
+    pub(crate) face: Arc<Face>,
     /// The registration, without its number.
-    pub registration: Arc<serde_json::Map<String, serde_json::Value>>,
+    pub(crate) registration: Arc<serde_json::Map<String, serde_json::Value>>,
     /// What `/log` shows.
-    pub log: Log,
+    pub(crate) log: Log,
     /// Where `/control` goes.
-    pub orders: Orders,
+    pub(crate) orders: Orders,
     /// Where `/reset` goes.
-    pub resets: tokio::sync::mpsc::Sender<()>,
+    pub(crate) resets: tokio::sync::mpsc::Sender<()>,
     /// What `/exec` can run.
-    pub tools: Arc<Tools>,
+    pub(crate) tools: Arc<Tools>,
     /// Who may come in.
-    pub guard: Arc<Guard>,
+    pub(crate) guard: Arc<Guard>,
     /// Room for the bodies of requests.
     pub(crate) room: Room,
     /// Whether `/info` shows metrics that look like secrets to callers who did not sign.
-    pub publish_secrets: bool,
+    pub(crate) publish_secrets: bool,
 }

@@ -26,7 +26,7 @@ const BODY_BYTES: usize = 16 << 20;
 const SIGNED_BYTES: usize = 64 << 20;
 
 /// The API as a service.
-pub fn router(control: Control) -> Router {
+pub(crate) fn router(control: Control) -> Router {
     // Bodies are counted where they are read.
     Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(control)
 }

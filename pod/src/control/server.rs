@@ -15,13 +15,13 @@ use tracing::{debug, warn};
 
 /// Bounds of the server.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Connections at the same time; more wait to be accepted.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// How long a connection may be silent before a request is there as a whole.
-    pub request_head: Duration,
+    pub(crate) request_head: Duration,
     /// How long requests may go on after the server was told to stop.
-    pub drain: Duration,
+    pub(crate) drain: Duration,
 }
 
 impl Default for Limits {
@@ -34,7 +34,7 @@ impl Default for Limits {
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until told to stop, then lets requests finish for a while.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     loop {

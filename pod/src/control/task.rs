@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A control request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
+pub(crate) enum Task {
     /// Could you be configured now?
     Check,
     /// Configure yourself and run.
@@ -23,7 +23,7 @@ pub enum Task {
 /// A word that is no task.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no task: there are check, on, off, ok, kill and signal")]
-pub struct NotATask(String);
+pub(crate) struct NotATask(String);
 
 impl FromStr for Task {
     type Err = NotATask;

@@ -8,7 +8,7 @@ mod supervision;
 use std::time::Duration;
 
 pub(crate) use machine::Lifecycle;
-pub use orders::{Orders, Reply};
+pub(crate) use orders::Orders;
 
 /// How the sub-process is looked after.
 #[derive(Debug, Clone)]

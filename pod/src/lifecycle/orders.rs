@@ -13,11 +13,11 @@ const QUEUE: usize = 64;
 
 /// An HTTP status code and a JSON body.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// One of 200, 400, 406, 408, 410, 500 and 503.
-    pub code: u16,
+    pub(crate) code: u16,
     /// `{}` but for what `signal` returns.
-    pub body: Value,
+    pub(crate) body: Value,
 }
 
 impl Reply {
@@ -31,7 +31,7 @@ impl Reply {
 
     /// A code with an empty object.
     #[must_use]
-    pub fn code(code: u16) -> Self {
+    pub(crate) fn code(code: u16) -> Self {
         Self { code, body: Value::Object(Map::new()) }
     }
 }
@@ -47,7 +47,7 @@ pub(crate) struct Order {
 
 /// Gives orders to a pod. Clones give them to the same one.
 #[derive(Debug, Clone)]
-pub struct Orders(mpsc::Sender<Order>);
+pub(crate) struct Orders(mpsc::Sender<Order>);
 
 impl Orders {
     pub(crate) fn channel() -> (Self, mpsc::Receiver<Order>) {
@@ -56,7 +56,7 @@ impl Orders {
     }
 
     /// Gives an order and waits for the answer: 408 after `wait`, 410 if the pod is dead, 503 if too many wait already.
-    pub async fn give(&self, task: Task, body: Value, wait: Duration) -> Reply {
+    pub(crate) async fn give(&self, task: Task, body: Value, wait: Duration) -> Reply {
         let deadline = Instant::now() + wait;
         if wait.is_zero() {
             return Reply::code(Reply::LATE);
