@@ -72,11 +72,7 @@ async fn show(mut events: Events, shown: Shown, screen: Screen) -> Result<Ending
                 return Ok(Ending::of(ended.ok));
             }
             Event::Started { run } => screen.hint_if_watched(&format!("the job is {run}; it goes on if you leave")),
-            other if shown == Shown::AtTheEnd => {
-                if !kept.takes(other, REPLY_LIMIT_BYTES) {
-                    return Err(CallError::TooLong { host: events.host().to_owned(), limit_bytes: REPLY_LIMIT_BYTES }.into());
-                }
-            }
+            other if shown == Shown::AtTheEnd => kept.keep(other, REPLY_LIMIT_BYTES, events.host())?,
             // The job goes on, and nobody reads any more.
             other if print(&other, &mut output)? == Reader::Gone => return Ok(Ending::Succeeded),
             _ => {}
@@ -92,15 +88,15 @@ struct Kept {
 }
 
 impl Kept {
-    /// Keeps an event, unless the log grows beyond the limit.
-    fn takes(&mut self, event: Event, limit_bytes: usize) -> bool {
+    /// Keeps an event, unless the log of this host grows beyond the limit.
+    fn keep(&mut self, event: Event, limit_bytes: usize, host: &str) -> Result<(), CallError> {
         // An event without a text takes its place as well.
         self.bytes += size_of::<Event>();
         if let Event::Out { text } | Event::Note { text } | Event::Err { text } = &event {
             self.bytes += text.len();
         }
         self.events.push(event);
-        self.bytes <= limit_bytes
+        if self.bytes > limit_bytes { Err(CallError::TooLong { host: host.to_owned(), limit_bytes }) } else { Ok(()) }
     }
 }
 
@@ -123,9 +119,9 @@ mod tests {
     fn a_log_without_end_is_not_kept() {
         let mut kept = Kept::default();
         let line = || Event::Out { text: "x".repeat(100) };
-        assert!((0..5).all(|_| kept.takes(line(), 1000)));
-        assert!((0..5).any(|_| !kept.takes(line(), 1000)));
+        assert!((0..4).all(|_| kept.keep(line(), 1000, "h").is_ok()));
+        assert!((0..6).any(|_| kept.keep(line(), 1000, "h").is_err()));
         let mut kept = Kept::default();
-        assert!((0..1000).any(|_| !kept.takes(Event::Unknown, 1000)), "events without a text count too");
+        assert!((0..1000).any(|_| kept.keep(Event::Unknown, 1000, "h").is_err()), "events without a text count too");
     }
 }
