@@ -1,5 +1,6 @@
 //! Access lists: who may do what with a node.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
@@ -20,7 +21,7 @@ pub(super) mod perms {
 }
 
 /// Someone, as a scheme knows them: `world:anyone`, `ip:127.0.0.1`, `digest:ann:hash`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Id {
     pub(super) scheme: String,
     pub(super) id: String,
@@ -33,7 +34,7 @@ impl Id {
 }
 
 /// What someone may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Acl {
     pub(super) perms: i32,
     pub(super) id: Id,
@@ -124,10 +125,9 @@ impl Who {
     /// The list as it is kept: `auth` becomes whoever the client proved to be, what stands twice stands once.
     pub(super) fn resolve(&self, asked: Vec<Acl>) -> Result<Vec<Acl>, Code> {
         let mut list: Vec<Acl> = Vec::with_capacity(asked.len());
-        for (nth, acl) in asked.iter().enumerate() {
-            if !asked[..nth].contains(acl) {
-                self.resolve_one(acl, &mut list)?;
-            }
+        let mut seen = HashSet::with_capacity(asked.len());
+        for acl in asked.iter().filter(|acl| seen.insert(*acl)) {
+            self.resolve_one(acl, &mut list)?;
         }
         if list.is_empty() { Err(Code::InvalidAcl) } else { Ok(list) }
     }

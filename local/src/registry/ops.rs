@@ -128,18 +128,20 @@ impl State {
     }
 
     /// Reads of a list fail each for itself, and leave no watch. A short list can ask for the same long node many times:
-    /// what would not fit into the outbox is refused.
+    /// what would not fit into the outbox is refused, and what follows is not even looked at.
     fn multi_read(&mut self, conn: ConnId, who: &Who, reads: Vec<Read>) -> Reply {
         let mut room = self.limits.outbox_bytes;
         let mut results = Vec::with_capacity(reads.len());
         for read in reads {
             let result = match read {
+                _ if room == 0 => Err(Code::QuotaExceeded),
                 Read::Data(look) => self.get_data(conn, who, &Look { watch: false, ..look }),
                 Read::Children(look) => self.get_children(conn, who, &Look { watch: false, ..look }),
             };
             let result = result.and_then(|result| {
-                room = room.checked_sub(result.size()).ok_or(Code::QuotaExceeded)?;
-                Ok(result)
+                let left = room.checked_sub(result.size());
+                room = left.unwrap_or(0);
+                left.map(|_| result).ok_or(Code::QuotaExceeded)
             });
             results.push(result.unwrap_or_else(OpResult::Failed));
         }

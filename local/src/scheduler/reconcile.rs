@@ -12,6 +12,10 @@ use super::model::task::{KillReason, Task, TaskState};
 use super::model::time::Timestamp;
 use super::state::State;
 
+/// Tasks of one application that may be on their way up at once. The others follow as these start: a slip in a number of
+/// instances does not take the memory of the machine.
+const STAGING_MAX: usize = 1000;
+
 /// The machine as constraints see it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Machine {
@@ -66,7 +70,8 @@ impl State {
         if let Some(until) = self.delayed_until(&app.id, now) {
             return Some(until);
         }
-        for _ in 0..plan.missing {
+        let staging = self.tasks_of(&app.id).filter(|task| task.state == TaskState::Staging).count();
+        for _ in 0..plan.missing.min(STAGING_MAX.saturating_sub(staging)) {
             if !machine.may_take(&wanted, self.tasks_of(&app.id).count()) || self.awaits_port(&wanted) {
                 break;
             }
@@ -215,6 +220,7 @@ mod tests {
 
     use super::*;
     use crate::scheduler::model::app::{AppSpec, UpgradeStrategy, VersionInfo};
+    use crate::scheduler::model::group::Root;
 
     const OLD: Timestamp = Timestamp(1);
     const NEW: Timestamp = Timestamp(2);
@@ -304,6 +310,22 @@ mod tests {
         };
         assert_eq!(keep(KillSelection::YoungestFirst), ["old2", "old1"]);
         assert_eq!(keep(KillSelection::OldestFirst), ["old2", "old0"]);
+    }
+
+    #[test]
+    fn a_slip_in_a_number_of_instances_is_survived() {
+        let mut root = Root::empty(OLD);
+        root.put_app(Arc::new(app(u32::MAX, 1.0, 1.0)));
+        let mut state = State::new("box".into(), OLD);
+        state.root = Arc::new(root);
+        for _ in 0..2 {
+            state.reconcile(&Machine::default(), NEW);
+            assert_eq!(state.tasks().count(), STAGING_MAX);
+        }
+        let first = state.tasks().next().expect("there is one").id.clone();
+        state.task_started(&first, NEW);
+        state.reconcile(&Machine::default(), NEW);
+        assert_eq!(state.tasks().count(), STAGING_MAX + 1);
     }
 
     #[test]

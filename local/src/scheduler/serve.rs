@@ -22,7 +22,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// How long the folder may still be held by a scheduler that is on its way out: one that was killed while it started a task
 /// leaves its lock to that process for a moment.
-const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+const LET_GO_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often to look whether it was let go.
 const LOOK: Duration = Duration::from_millis(20);

@@ -58,6 +58,9 @@ impl Cluster {
             } else {
                 &["--docker", "/nonexistent/docker.sock"]
             })
+            // What it takes of memory is not to depend on the number of processors.
+            .env("TOKIO_WORKER_THREADS", "2")
+            .env("MALLOC_ARENA_MAX", "2")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, is_gone, text, until, until_so, write_program};
+use crate::cluster::{Cluster, PATIENCE, is_gone, processes_of, text, until, until_so, write_program};
 
 fn ids(tasks: &[Value]) -> Vec<&str> {
     let mut ids: Vec<&str> = tasks.iter().map(|task| text(&task["id"])).collect();
@@ -219,6 +219,32 @@ async fn what_shims_left_that_died_with_the_scheduler_is_ended() {
     })
     .await;
     assert_eq!(cluster.failure("/left").await["message"], "the task's shim was killed, and the task with it");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_let_go_in_a_moment_is_waited_for() {
+    let home = tempfile::TempDir::with_prefix("scheduler-").expect("a folder");
+    let file = home.path().join("data/scheduler.lock");
+    fs::create_dir(home.path().join("data")).expect("ours");
+    let lock = fs::File::create(&file).expect("ours");
+    lock.lock().expect("free");
+    let path = home.path().to_owned();
+    // As one that was killed: it lets go once the next one stands at the door.
+    let has_it_open = move || {
+        let pids = processes_of(&path).into_iter().map(|(pid, _)| pid);
+        let mut files = pids.filter_map(|pid| fs::read_dir(format!("/proc/{pid}/fd")).ok()).flatten().flatten();
+        files.any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == file))
+    };
+    let letting_go = std::thread::spawn(move || {
+        let end = std::time::Instant::now() + PATIENCE;
+        while !has_it_open() && std::time::Instant::now() < end {
+            std::thread::yield_now();
+        }
+        drop(lock);
+    });
+    let cluster = Cluster::start_in(home, &[]).await;
+    letting_go.join().expect("no panic");
+    assert_eq!(cluster.get("/v2/apps").await, json!({"apps": []}));
 }
 
 #[tokio::test]

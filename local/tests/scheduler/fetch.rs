@@ -97,12 +97,15 @@ async fn what_cannot_be_fetched_fails_with_a_reason() {
     let cluster = Cluster::start(&["--fetch-bytes", "1000000"]).await;
     let server = files().await;
     let (_held, closed) = nobody();
+    let pipe = cluster.home().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("ours");
     for (nth, (uri, reason)) in [
         (format!("http://{server}/nothing"), "the server answered 404"),
         (format!("http://me:secret@{server}/nothing"), "/nothing`: the server answered 404"),
         (format!("http://{closed}/x"), "Connection refused"),
         ("s3://bucket/x".to_owned(), "`s3` is not supported; use http, https or file"),
         ("file:///nonexistent/x".to_owned(), "No such file or directory"),
+        (format!("file://{}", pipe.display()), "it is no file"),
         (format!("http://{server}/"), "its path names no file"),
         (format!("http://{server}/escape.tgz"), "`../escaped` leads out of the task's folder"),
         (format!("http://{server}/torn.tgz"), "the archive does not read"),

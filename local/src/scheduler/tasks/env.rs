@@ -22,7 +22,7 @@ pub(crate) struct Place<'a> {
     pub(crate) in_container: bool,
 }
 
-/// The environment of a task: what the application says wins over all else.
+/// The environment of a task: what the application says wins over all else but the task's id, by which its processes are found.
 pub(crate) fn of_task(task: &Task, place: &Place<'_>) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     if !place.in_container {
@@ -31,12 +31,12 @@ pub(crate) fn of_task(task: &Task, place: &Place<'_>) -> BTreeMap<String, String
     }
     env.insert("MESOS_SANDBOX".into(), place.sandbox.into());
     env.insert("MESOS_DIRECTORY".into(), place.sandbox.into());
-    env.insert("MESOS_TASK_ID".into(), task.id.clone());
     env.insert("ochopod_zk".into(), format!("zk://{}/", place.zookeeper));
     env.insert("HOST".into(), place.host.into());
     env.extend(of_app(&task.app));
     env.extend(of_ports(&task.app, &task.ports));
     env.extend(own(&task.app));
+    env.insert("MESOS_TASK_ID".into(), task.id.clone());
     env
 }
 
@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn the_application_wins() {
-        let own = [("HOST", "mine"), ("ochopod_zk", "zk://elsewhere"), ("bad=name", "x"), ("nul", "a\0b")];
+        let own =
+            [("HOST", "mine"), ("ochopod_zk", "zk://elsewhere"), ("MESOS_TASK_ID", "other"), ("bad=name", "x"), ("nul", "a\0b")];
         let spec = AppSpec {
             env: own.map(|(name, value)| (name.to_owned(), EnvValue::Text(value.into()))).into(),
             labels: [("my.l..abel".to_owned(), "v1".to_owned())].into(),
@@ -194,6 +195,7 @@ mod tests {
         let env = env(spec, &[]);
         assert_eq!(env["HOST"], "mine");
         assert_eq!(env["ochopod_zk"], "zk://elsewhere");
+        assert_eq!(env["MESOS_TASK_ID"], "product_web.instance-x._app.1", "its processes are found by that");
         assert_eq!(env["MARATHON_APP_LABELS"], "MY_L_ABEL");
         assert_eq!(env["MARATHON_APP_LABEL_MY_L_ABEL"], "v1");
         assert_eq!(env["MARATHON_APP_RESOURCE_MEM"], "128.0");
