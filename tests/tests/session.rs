@@ -2,8 +2,9 @@
 //!
 //! The terminals live in a network of their own, so that the page shows the ports that everybody has.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use ocho_tests::command::{Background, run};
 use ocho_tests::programs::{folder, on_path, root};
 use ocho_tests::{skip, wait};
 use regex::Regex;
+use serde_json::Value;
 
 /// The host compiles its tools at the first start.
 const SOON: Duration = Duration::from_secs(300);
@@ -103,6 +105,8 @@ const STEPS: &[Step] = &[
 /// tmux with its own server, in a network of its own.
 struct Tmux {
     socket: String,
+    /// What a command wrote that nobody typed.
+    aside: PathBuf,
     _server: Background,
 }
 
@@ -122,7 +126,7 @@ impl Tmux {
         command.args(["--map-root-user", "--net", "sh", "-c", &script]).current_dir(home).env_clear();
         command.env("HOME", home).env("PATH", path).env("TERM", "xterm-256color").env("LANG", "C.UTF-8").env("NO_COLOR", "1");
         let server = Background::start(&mut command);
-        let tmux = Self { socket, _server: server };
+        let tmux = Self { socket, aside: home.join("aside"), _server: server };
         for name in [HOST, WORK] {
             wait::until_so("a shell", SOON, || tmux.shows(name) == SHELL.trim_end());
         }
@@ -143,6 +147,40 @@ impl Tmux {
         self.shows(name).lines().last().unwrap_or_default().to_owned()
     }
 
+    /// What lines of a shell print in this network, where nobody sees them.
+    fn aside(&self, lines: &str) -> String {
+        self.tell(&["run-shell", &format!("({lines}) > '{}' 2> /dev/null; true", self.aside.display())]);
+        fs::read_to_string(&self.aside).unwrap_or_default()
+    }
+
+    /// Waits until what a line shows does not change any more by itself: the pods of the example start anew when one comes or goes, and
+    /// leave the registry a moment after they were killed.
+    fn settle(&self, line: &str) {
+        match line {
+            "grep *shop" => wait::until_so("pods that know each other", SOON, || self.pods_know_each_other()),
+            "ocho cli ls" => wait::until_so("pods that are gone", SOON, || {
+                let clusters = self.aside("ocho cli localhost ls -j");
+                clusters.contains("marathon.portal") && !clusters.contains("shop")
+            }),
+            _ => {}
+        }
+    }
+
+    /// Whether all run, and the page of each says which one of how many it is.
+    fn pods_know_each_other(&self) -> bool {
+        let told = self.aside(
+            "ocho cli localhost grep '*shop' -j; \
+             for port in $(ocho cli localhost port 80 '*shop' -j | grep -o '\"ports\": \"[0-9]*' | grep -o '[0-9]*$'); do \
+             curl -s http://127.0.0.1:$port/ | grep '<h1>'; done",
+        );
+        let mut lines = told.lines();
+        let pods: Value = lines.next().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+        let Some(pods) = pods.as_object().filter(|pods| !pods.is_empty()) else { return false };
+        let wanted: BTreeSet<String> =
+            (0..pods.len()).map(|index| format!("<h1>shop: pod {index} of {}</h1>", pods.len())).collect();
+        pods.values().all(|pod| pod["process"] == "running") && lines.map(str::to_owned).collect::<BTreeSet<_>>() == wanted
+    }
+
     /// Clears the terminal, types the lines, and gives what it shows in the end.
     fn play(&self, step: &Step) -> String {
         let at_prompt = self.last_line(step.terminal);
@@ -152,6 +190,7 @@ impl Tmux {
             self.shows(step.terminal) == at_prompt
         });
         for line in step.types {
+            self.settle(line);
             let lines_before = self.shows(step.terminal).lines().count();
             self.tell(&["send-keys", "-t", step.terminal, "-l", line]);
             wait::until_so("the typed line", SOON, || self.last_line(step.terminal).contains(line));
@@ -219,8 +258,8 @@ fn settled(page: &str) -> String {
 
 fn can_run() -> Result<(), &'static str> {
     let has = |command: &str| on_path(command).is_some();
-    if !has("tmux") || !has("ip") {
-        return Err("tmux or iproute2 is not installed");
+    if !has("tmux") || !has("ip") || !has("curl") {
+        return Err("tmux, iproute2 or curl is not installed");
     }
     if !has("python3") && !has("busybox") {
         return Err("neither python3 nor busybox is installed");
