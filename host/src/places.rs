@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 const LOCK: &str = "lock";
+const UNNAMED: &str = "lock.new";
 
 /// The place of this process. Dropping it removes it.
 #[derive(Debug)]
@@ -23,8 +24,11 @@ impl Place {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
         remove_abandoned(prefix, &parent);
         let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
-        let lock = File::create_new(folder.path().join(LOCK))?;
+        // It gets its name once it is held: a host that starts at this moment must not take the place for an abandoned one.
+        let unnamed = folder.path().join(UNNAMED);
+        let lock = File::create_new(&unnamed)?;
         lock.lock()?;
+        fs::rename(unnamed, folder.path().join(LOCK))?;
         Ok(Self { folder, _lock: lock })
     }
 
@@ -83,5 +87,21 @@ mod tests {
         drop(second);
         drop(alive);
         assert_eq!(places(&parent), 3);
+    }
+
+    #[test]
+    fn places_that_are_made_at_the_same_time_stay() {
+        let parent = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let place = Place::open("ocho-x-", Some(parent.path())).unwrap();
+                        assert!(place.path().join(LOCK).exists());
+                    }
+                });
+            }
+        });
+        assert_eq!(places(&parent), 0);
     }
 }

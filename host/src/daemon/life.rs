@@ -23,7 +23,7 @@ use crate::tools::ToolsFolder;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Jobs under way get so long, and their callers the rest of the grace to hear how they ended.
-const JOB_GRACE: Duration = Duration::from_secs(7);
+const JOB_GRACE: Duration = Duration::from_secs(5);
 
 /// The ready line waits so long for a registry that is not there yet: everything else works without it.
 const REGISTERED_WITHIN: Duration = Duration::from_secs(10);
