@@ -20,9 +20,9 @@ use crate::say;
 use crate::workspace::Workspace;
 
 /// A first start compiles all tools; that takes seconds on a fast machine and a minute on a slow one.
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const READY_WITHIN: Duration = Duration::from_secs(300);
 /// A stop ends all tasks, which get their own time to end.
-const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+const STOPPED_WITHIN: Duration = Duration::from_secs(120);
 
 /// The faces of the daemon and their usual ports.
 const FACES: [(&str, u16); 4] = [("portal", 9000), ("servo", 5000), ("marathon", 8080), ("zookeeper", 2181)];
