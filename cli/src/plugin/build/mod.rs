@@ -57,7 +57,7 @@ pub(super) fn component(project: &Project, screen: Screen) -> Result<PathBuf, Pl
         move |cause| PluginError::Write { path, cause }
     };
     fs::create_dir_all(project.dist()).map_err(failed(&project.dist()))?;
-    let began = SystemTime::now() - TICK;
+    let began = SystemTime::now();
     let wasm = match project.language() {
         Language::Rust => rust::build(project, screen)?,
         // Cargo knows what is current, componentize-py starts anew each time.
@@ -71,11 +71,11 @@ pub(super) fn component(project: &Project, screen: Screen) -> Result<PathBuf, Pl
     Ok(component)
 }
 
-/// Writes a component as old as its build's beginning: what changed while it was built is younger, and is built anew.
+/// Writes a component a little older than its build's beginning: what changed while it was built is younger, and is built anew.
 fn write(file: &Path, wasm: &[u8], began: SystemTime) -> io::Result<()> {
     let mut file = File::create(file)?;
     file.write_all(wasm)?;
-    file.set_modified(began)
+    file.set_modified(began - TICK)
 }
 
 /// Whether the component is younger than all that it is made from.
@@ -95,4 +95,23 @@ fn finish(command: &mut Command, hint: &'static str) -> Result<(), PluginError> 
 /// Why a program does not start.
 fn unstartable(program: &str, hint: &'static str, cause: std::io::Error) -> PluginError {
     PluginError::NoProgram { program: program.to_owned(), hint, cause }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_saved_as_the_build_begins_is_built_anew() {
+        let room = tempfile::tempdir().unwrap();
+        fs::write(room.path().join("pyproject.toml"), "[project]\nname = \"a\"\n").unwrap();
+        fs::create_dir(room.path().join("dist")).unwrap();
+        let project = Project::open(room.path()).unwrap();
+        assert!(!is_current(&project), "there is none");
+        let saved = Sources::of(room.path()).newest();
+        for (began, expected) in [(saved, false), (saved + TICK / 2, false), (saved + 2 * TICK, true)] {
+            write(&project.component(), b"component", began).unwrap();
+            assert_eq!(is_current(&project), expected);
+        }
+    }
 }
