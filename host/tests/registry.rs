@@ -10,7 +10,7 @@ use ocho_host::zookeeper::{ZooKeeperConfig, ZooKeeperRegistry};
 use ocho_local::registry::{Registry as Embedded, RegistryConfig};
 use ocho_runtime::host::{Pod, Registry, RegistryError};
 use ocho_tests::{RealZooKeeper, skip};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use zookeeper_client::{Acls, Client, CreateMode, Error};
@@ -213,7 +213,16 @@ impl Serving {
 }
 
 async fn embedded(listen: SocketAddr) -> Serving {
-    let server = Embedded::bind(RegistryConfig::new(listen)).await.unwrap();
+    // A process that another test starts has all that we had open until it becomes another program, an old listener too.
+    let bind = async {
+        loop {
+            match Embedded::bind(RegistryConfig::new(listen)).await {
+                Ok(server) => return server,
+                Err(_) => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let server = timeout(SOON, bind).await.unwrap();
     let (address, stop) = (server.local_addr(), CancellationToken::new());
     let task = AbortOnDropHandle::new(tokio::spawn(server.serve(stop.clone())));
     Serving { address, stop, task }

@@ -45,6 +45,11 @@ async fn hostile_bodies_are_answered() {
     let (status, body) = send(many.into_bytes()).await;
     assert_eq!((status, text(&body["details"][0]["errors"][0])), (422, "error.maxLength"));
     assert_eq!(send(vec![b' '; 17 << 20]).await.0, 413);
+    let deep = json!({"id": "/a".repeat(1 << 20), "cmd": "true"}).to_string();
+    let (status, body) = send(deep.into_bytes()).await;
+    assert_eq!((status, text(&body["details"][0]["errors"][0])), (422, "error.pattern"));
+    let put = cluster.send(Method::PUT, &format!("/v2/apps{}", "/a".repeat(500)), Some(json!({"cmd": "true"}))).await;
+    assert_eq!((put.0, text(&put.1["details"][0]["errors"][0])), (422, "error.pattern"));
     let every = json!({
         "id": 1, "cmd": [], "args": {}, "cpus": "x", "mem": null, "env": {"A": []}, "container": "DOCKER", "networks": {"a": 1},
         "healthChecks": [1, {"protocol": "X"}], "portDefinitions": [{"port": 70000}], "upgradeStrategy": 1, "fetch": [{}],

@@ -13,6 +13,11 @@ pub(crate) struct PathId(Arc<str>);
 /// Last segments that would be mistaken for a part of the interface.
 const RESERVED: [&str; 5] = ["restart", "tasks", "versions", ".", ".."];
 
+/// Longer paths, and those with more segments, are a slip or an attack: all groups above an application exist, and answers
+/// nest as deep.
+const LONGEST: usize = 1024;
+const DEEPEST: usize = 64;
+
 static SEGMENT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(?:(?:[a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])\.)*(?:[a-z0-9]|[a-z0-9][a-z0-9-]*[a-z0-9])$|^\.\.?$")
         .expect("the pattern is a constant that the tests compile")
@@ -24,9 +29,11 @@ impl PathId {
         Self(Arc::from("/"))
     }
 
-    /// Whether every segment of `text` is made of the letters that a path may have. Says nothing about reserved words.
+    /// Whether `text` has the size of a path, and every segment of it the letters that one may have. Says nothing about reserved
+    /// words.
     pub(crate) fn is_well_formed(text: &str) -> bool {
-        !text.is_empty() && segments(text).all(|segment| SEGMENT.is_match(segment))
+        let fits = !text.is_empty() && text.len() <= LONGEST && segments(text).nth(DEEPEST).is_none();
+        fits && segments(text).all(|segment| SEGMENT.is_match(segment))
     }
 
     /// Reads a path, relative ones against `base`. `.` and `..` are resolved, empty segments vanish, and nothing climbs
@@ -169,6 +176,8 @@ mod tests {
         for bad in ["", "/Upper", "a b", "/a_b", "-a", "a-", "a..b", "a.", "ü", "/a/*", "a\nb", "a\n"] {
             assert!(!PathId::is_well_formed(bad), "{bad}");
         }
+        assert!(PathId::is_well_formed(&"/a".repeat(DEEPEST)) && PathId::is_well_formed(&"a".repeat(LONGEST)));
+        assert!(!PathId::is_well_formed(&"/a".repeat(DEEPEST + 1)) && !PathId::is_well_formed(&"a".repeat(LONGEST + 1)));
     }
 
     #[test]
