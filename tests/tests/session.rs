@@ -184,11 +184,14 @@ impl Tmux {
     /// Clears the terminal, types the lines, and gives what it shows in the end.
     fn play(&self, step: &Step) -> String {
         let at_prompt = self.last_line(step.terminal);
-        self.tell(&["send-keys", "-t", step.terminal, "C-l"]);
-        wait::until_so("a clear terminal", SOON, || {
-            self.tell(&["clear-history", "-t", step.terminal]);
-            self.shows(step.terminal) == at_prompt
-        });
+        if self.shows(step.terminal) != at_prompt {
+            // Only then: nobody could see when a terminal that is clear already was cleared once more.
+            self.tell(&["send-keys", "-t", step.terminal, "C-l"]);
+            wait::until_so("a clear terminal", SOON, || {
+                self.tell(&["clear-history", "-t", step.terminal]);
+                self.shows(step.terminal) == at_prompt
+            });
+        }
         for line in step.types {
             self.settle(line);
             let lines_before = self.shows(step.terminal).lines().count();
