@@ -22,7 +22,7 @@ pub async fn run(args: Found) -> Result<Report, Failure> {
 }
 
 async fn on(clusters: &str, selection: &Selection, timeout: Duration) -> Item<Vec<PodId>> {
-    let question = async |pods: Vec<PodId>| switch::on(clusters, &pods, &switch::doubtful(&pods).await, timeout).await;
+    let question = async |pods: Vec<PodId>| switch::on(clusters, &pods, timeout).await;
     switch::item(switch::ask(clusters, selection, question).await, "1 or more pod failed to start")
 }
 

@@ -93,3 +93,11 @@ fn a_cluster_without_a_leader_is_not_waited_for_long() {
     let end = on(Cluster::new().pod(new_pod()), "test.web -i 1");
     assert_eq!((end.out.as_str(), end.elapsed), ("100% success (1 pods on)\n", Duration::from_secs(10)));
 }
+
+#[test]
+fn a_silent_pod_delays_nobody_and_has_no_more_than_its_time() {
+    let end = on(Cluster::new().pods([Pod::new("test.web", 0).silent(), Pod::new("test.web", 1)]), "test.web --force -j -t 7");
+    assert!(end.out.contains("(test.web #0: no answer within 7 s)"), "{}", end.out);
+    assert_eq!(end.requests, ["info test.web #0", "info test.web #1", "control/on test.web #1", "control/on test.web #0"]);
+    assert_eq!(end.elapsed, Duration::from_secs(7));
+}

@@ -28,8 +28,9 @@ async fn reset(clusters: &str, selection: &Selection, timeout: Duration) -> Item
     // Afterwards nothing runs in any of them.
     let mut doubtful = BTreeSet::new();
     let question = async |pods: Vec<PodId>| {
-        doubtful = switch::doubtful(&pods).await;
-        pods::off(&pods, timeout).await
+        let looked = switch::look_first(&pods, timeout, async |pods: &[PodId], _, time| pods::off(pods, time).await).await;
+        doubtful = looked.doubtful;
+        looked.answers
     };
     let off = match switch::ask(clusters, selection, question).await {
         Ok(off) => off,
@@ -37,7 +38,7 @@ async fn reset(clusters: &str, selection: &Selection, timeout: Duration) -> Item
     };
     let on = match off.done.as_slice() {
         [] => Switched::default(),
-        stopped => Switched::of(switch::on(clusters, stopped, &doubtful, timeout).await),
+        stopped => Switched::of(switch::on_again(clusters, stopped, &doubtful, timeout).await),
     };
     let silent = control::silent(&off.failed).into_iter().chain(control::silent(&on.failed)).collect();
     let why = control::complaint("1 or more pod failed to stop", &off.failed)

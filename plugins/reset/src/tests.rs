@@ -15,7 +15,8 @@ fn reset(cluster: Cluster, line: &str) -> End {
 fn pods_go_off_and_on() {
     let end = reset(web(), "test.web --force -j");
     assert_eq!(end.out, "{\"test.web\": {\"ok\": true, \"reset\": [0, 1, 2]}}\n");
-    assert_eq!(end.requests[5..7], ["control/off test.web #2", "control/on test.web #0"]);
+    let orders: Vec<&String> = end.requests.iter().filter(|request| request.starts_with("control/")).collect();
+    assert_eq!(orders[2..4], ["control/off test.web #2", "control/on test.web #0"]);
     assert_eq!(reset(web(), "test.web --force").out, "100% success (3 pods reset)\n");
 }
 
@@ -48,8 +49,7 @@ fn a_pod_that_does_not_start_again_is_a_failure() {
 #[test]
 fn q49_every_wait_has_at_least_five_seconds() {
     let end = reset(Cluster::new().pod(Pod::new("a.b", 0).silent()), "a.b --force -t 1");
-    // So long for its state, and so long for the end of its process.
-    assert_eq!(end.elapsed, std::time::Duration::from_secs(5 + 5));
+    assert_eq!(end.elapsed, std::time::Duration::from_secs(5));
 }
 
 #[test]

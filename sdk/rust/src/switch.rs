@@ -24,6 +24,8 @@ const QUIET_FOR: Duration = Duration::from_secs(3);
 const LEADERLESS_FOR: Duration = Duration::from_secs(10);
 /// What is waited for is told at once, then now and then.
 const PROGRESS_PAUSE: Duration = Duration::from_secs(10);
+/// So many pods are looked at at once.
+const PODS_AT_ONCE: usize = 256;
 /// So many clusters are waited for at once.
 const CLUSTERS_AT_ONCE: usize = 32;
 
@@ -77,24 +79,87 @@ pub fn item(switched: Result<Switched, Failure>, complaint: &str) -> Item<Vec<Po
     }
 }
 
-/// Those of the pods that may never have been configured: nothing runs in them, and they do not say why.
+/// What came of orders that followed a look at each pod.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What the pods said to the order.
+    pub answers: Vec<Answer>,
+    /// Those that may never have been configured: nothing ran in them, and they did not say why.
+    ///
+    /// A pod of the original dies where it is told to run before its leader has configured it. One of ours refuses, and says of itself
+    /// when somebody has switched it off.
+    pub doubtful: BTreeSet<PodId>,
+}
+
+/// Looks at each pod and gives it an order. A silent pod delays none of the others; what says nothing of itself is no more doubtful
+/// than before.
 ///
-/// A pod of the original dies where it is told to run before its leader has configured it. One of ours refuses, and says of itself
-/// when somebody has switched it off. What gives no answer is not among them: nobody knows more of it than before.
-pub async fn doubtful(pods: &[PodId]) -> BTreeSet<PodId> {
-    let answers = pods::info(pods, pods::INFO_TIMEOUT).await;
-    answers.into_iter().filter(|answer| answer.body().is_some_and(is_at_rest)).map(|answer| answer.pod).collect()
+/// `order` gets the pod, whether it is doubtful, and its time; where it gives nothing, the pod was not asked.
+pub async fn look_first(
+    pods: &[PodId],
+    timeout: Duration,
+    order: impl AsyncFn(&[PodId], bool, Duration) -> Vec<Answer>,
+) -> Looked {
+    let order = &order;
+    let each = pods.iter().map(|pod| async move {
+        let (pods, deadline) = (std::slice::from_ref(pod), Deadline::after(timeout));
+        let look = pods::info(pods, pods::INFO_TIMEOUT.min(timeout / 2)).await;
+        let is_doubtful = look.iter().any(|answer| answer.body().is_some_and(is_at_rest));
+        let is_silent = look.iter().any(|answer| matches!(answer.reply, PodReply::TimedOut { .. }));
+        // Its silence is part of its time.
+        let time = if is_silent { deadline.left() } else { timeout };
+        let mut answers = order(pods, is_doubtful, time).await;
+        for answer in &mut answers {
+            if let PodReply::TimedOut { after } = &mut answer.reply {
+                *after = timeout;
+            }
+        }
+        (pod, is_doubtful, answers)
+    });
+    let mut looked = Looked::default();
+    let mut done = futures::stream::iter(each).buffer_unordered(PODS_AT_ONCE);
+    while let Some((pod, is_doubtful, answers)) = done.next().await {
+        looked.answers.extend(answers);
+        if is_doubtful {
+            looked.doubtful.insert(pod.clone());
+        }
+    }
+    looked.answers.sort_by(by_pod);
+    looked
 }
 
 fn is_at_rest(info: &Value) -> bool {
     info["process"] == "stopped" && info["detail"].is_null()
 }
 
+fn by_pod(one: &Answer, other: &Answer) -> std::cmp::Ordering {
+    one.pod.cmp(&other.pod)
+}
+
 /// Switches pods on; those that are doubtful once their leader has configured them. What is waited for is told in the name of `item`.
-pub async fn on(item: &str, pods: &[PodId], doubtful: &BTreeSet<PodId>, timeout: Duration) -> Vec<Answer> {
+pub async fn on(item: &str, pods: &[PodId], timeout: Duration) -> Vec<Answer> {
+    let at_once = async |pods: &[PodId], is_doubtful, time| {
+        if is_doubtful { Vec::new() } else { pods::on(pods, time).await }
+    };
+    let Looked { mut answers, doubtful } = look_first(pods, timeout, at_once).await;
+    answers.extend(on_when_configured(item, doubtful, timeout).await);
+    answers.sort_by(by_pod);
+    answers
+}
+
+/// Switches pods on again that were switched off a moment ago; `doubtful` is what was seen before.
+pub async fn on_again(item: &str, pods: &[PodId], doubtful: &BTreeSet<PodId>, timeout: Duration) -> Vec<Answer> {
     let (later, at_once): (Vec<PodId>, Vec<PodId>) = pods.iter().cloned().partition(|pod| doubtful.contains(pod));
+    let at_once = async { if at_once.is_empty() { Vec::new() } else { pods::on(&at_once, timeout).await } };
+    let (mut answers, waited) = join(at_once, on_when_configured(item, later.into_iter().collect(), timeout)).await;
+    answers.extend(waited);
+    answers.sort_by(by_pod);
+    answers
+}
+
+async fn on_when_configured(item: &str, pods: BTreeSet<PodId>, timeout: Duration) -> Vec<Answer> {
     let mut clusters: BTreeMap<ClusterName, Vec<PodId>> = BTreeMap::new();
-    for pod in later {
+    for pod in pods {
         clusters.entry(pod.cluster.clone()).or_default().push(pod);
     }
     let each = clusters.into_iter().map(|(cluster, pods)| async move {
@@ -103,15 +168,8 @@ pub async fn on(item: &str, pods: &[PodId], doubtful: &BTreeSet<PodId>, timeout:
             Err(why) => pods.into_iter().map(|pod| Answer { pod, reply: PodReply::NotAsked(why.clone()) }).collect(),
         }
     });
-    let waiting = futures::stream::iter(each).buffer_unordered(CLUSTERS_AT_ONCE).collect::<Vec<_>>();
-    let (mut answers, waited) = join(on_at_once(&at_once, timeout), waiting).await;
-    answers.extend(waited.into_iter().flatten());
-    answers.sort_by(|one, other| one.pod.cmp(&other.pod));
-    answers
-}
-
-async fn on_at_once(pods: &[PodId], timeout: Duration) -> Vec<Answer> {
-    if pods.is_empty() { Vec::new() } else { pods::on(pods, timeout).await }
+    let waited: Vec<Vec<Answer>> = futures::stream::iter(each).buffer_unordered(CLUSTERS_AT_ONCE).collect().await;
+    waited.into_iter().flatten().collect()
 }
 
 /// How far the leader of a cluster is.
