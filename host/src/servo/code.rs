@@ -19,7 +19,7 @@ pub(super) struct JobCode {
     grants: Grants,
     ready: Mutex<Ready>,
     /// One at a time: compiling must not push requests aside.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
 type Outcome = Result<Plugin, String>;
@@ -48,7 +48,7 @@ impl Ready {
 
 impl JobCode {
     pub(super) fn new(engine: Engine, grants: Grants) -> Self {
-        Self { engine, grants, ready: Mutex::default(), turn: Semaphore::new(1) }
+        Self { engine, grants, ready: Mutex::default(), turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// The component with its digest, compiled now if it is new. Whoever asks for one that is being compiled waits for it.
@@ -60,20 +60,9 @@ impl JobCode {
     }
 
     async fn compile(&self, wasm: Bytes) -> Outcome {
-        let _turn = self.turn.acquire().await.expect("never closed");
         let (engine, grants) = (self.engine.clone(), self.grants.clone());
-        let (done, outcome) = oneshot::channel();
-        let work = move || {
-            lower_priority();
-            let _ = done.send(engine.compile(&wasm).and_then(|code| code.link(&grants)));
-        };
-        // A thread of its own: the runtime's would keep the low priority.
-        let thread = std::thread::Builder::new().name("compile-job".to_owned()).spawn(work);
-        thread.map_err(|error| format!("no thread to compile it: {error}"))?;
-        match outcome.await {
-            Ok(linked) => linked.map_err(|error| self.explain(&error)),
-            Err(_) => Err("the compiler failed".to_owned()),
-        }
+        let linked = aside(&self.turn, move || engine.compile(&wasm).and_then(|code| code.link(&grants))).await?;
+        linked.map_err(|error| self.explain(&error))
     }
 
     fn explain(&self, error: &PluginError) -> String {
@@ -81,5 +70,41 @@ impl JobCode {
         let all: Grants = self.grants.iter().chain(missing.iter()).collect();
         let list: Vec<&str> = all.iter().map(Interface::name).collect();
         format!("imports {missing}, which jobs were not granted; start ochod with --job-grants {}", list.join(","))
+    }
+}
+
+/// Works on a thread of its own, since the runtime's would keep the low priority, after waiting for a turn. The turn lasts as long
+/// as the work, also where nobody waits for it any more.
+async fn aside<T: Send + 'static>(turn: &Arc<Semaphore>, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let turn = turn.clone().acquire_owned().await.expect("never closed");
+    let (done, outcome) = oneshot::channel();
+    let work = move || {
+        lower_priority();
+        let _ = done.send(work());
+        drop(turn);
+    };
+    let thread = std::thread::Builder::new().name("compile-job".to_owned()).spawn(work);
+    thread.map_err(|error| format!("no thread to compile it: {error}"))?;
+    outcome.await.map_err(|_| "the compiler failed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_turn_lasts_as_long_as_the_work() {
+        let turn = Arc::new(Semaphore::new(1));
+        let (go_on, wait) = mpsc::channel::<()>();
+        let mut cancelled = Box::pin(aside(&turn, move || wait.recv()));
+        assert!(futures::poll!(&mut cancelled).is_pending());
+        drop(cancelled);
+        assert_eq!(turn.available_permits(), 0);
+        go_on.send(()).unwrap();
+        assert_eq!(aside(&turn, || 1).await, Ok(1));
+        assert_eq!(aside(&turn, || -> u8 { panic!("as a compiler may") }).await, Err("the compiler failed".to_owned()));
+        assert_eq!(aside(&turn, || 2).await, Ok(2));
     }
 }
