@@ -55,14 +55,14 @@ impl JobCode {
     pub(super) async fn get(&self, wasm: Bytes) -> Result<(Plugin, String), String> {
         let digest = hex(&sha256(&wasm));
         let cell = self.ready.lock().unwrap_or_else(PoisonError::into_inner).cell(&digest);
-        let outcome = cell.get_or_init(|| self.compile(wasm)).await;
-        outcome.clone().map(|plugin| (plugin, digest))
+        verdict(&cell, self.compile(wasm)).await.map(|plugin| (plugin, digest))
     }
 
-    async fn compile(&self, wasm: Bytes) -> Outcome {
+    /// What the compiler says of it; an error where it does not come to say anything.
+    async fn compile(&self, wasm: Bytes) -> Result<Outcome, String> {
         let (engine, grants) = (self.engine.clone(), self.grants.clone());
         let linked = aside(&self.turn, move || engine.compile(&wasm).and_then(|code| code.link(&grants))).await?;
-        linked.map_err(|error| self.explain(&error))
+        Ok(linked.map_err(|error| self.explain(&error)))
     }
 
     fn explain(&self, error: &PluginError) -> String {
@@ -71,6 +71,11 @@ impl JobCode {
         let list: Vec<&str> = all.iter().map(Interface::name).collect();
         format!("imports {missing}, which jobs were not granted; start ochod with --job-grants {}", list.join(","))
     }
+}
+
+/// The verdict that is there, or else this one. Without any, the next job asks again.
+async fn verdict(cell: &OnceCell<Outcome>, compile: impl Future<Output = Result<Outcome, String>>) -> Outcome {
+    cell.get_or_try_init(|| compile).await?.clone()
 }
 
 /// Works on a thread of its own, since the runtime's would keep the low priority, after waiting for a turn. The turn lasts as long
@@ -93,6 +98,15 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[tokio::test]
+    async fn only_what_the_compiler_says_is_kept() {
+        let cell = OnceCell::new();
+        let says = async |outcome: Result<Outcome, String>| verdict(&cell, async { outcome }).await.map(|_| ()).unwrap_err();
+        assert_eq!(says(Err("no thread".to_owned())).await, "no thread");
+        assert_eq!(says(Ok(Err("no component".to_owned()))).await, "no component");
+        assert_eq!(says(Err("no thread".to_owned())).await, "no component");
+    }
 
     #[tokio::test]
     async fn a_turn_lasts_as_long_as_the_work() {
