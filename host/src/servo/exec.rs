@@ -33,14 +33,12 @@ impl PodTools for ServoTools {
         let jobs = self.0.upgrade().map(Jobs);
         async move {
             let Some(jobs) = jobs else { return replied(503, &json!({})) };
-            let words = command_line::split(&line).unwrap_or_default();
-            match words.split_first() {
-                Some((tool, arguments)) if tool == "run" => {
-                    let (ok, stdout) = run(&jobs, arguments, &files).await.unwrap_or_else(|line| (false, vec![line]));
-                    replied(200, &json!({"code": u8::from(!ok), "stdout": stdout}))
-                }
-                _ => replied(404, &json!({})),
+            // A line that cannot be cut into words still says whom it is for.
+            if line.split_ascii_whitespace().next() != Some("run") {
+                return replied(404, &json!({}));
             }
+            let (ok, stdout) = run(&jobs, &line, &files).await.unwrap_or_else(|line| (false, vec![line]));
+            replied(200, &json!({"code": u8::from(!ok), "stdout": stdout}))
         }
         .boxed()
     }
@@ -51,8 +49,8 @@ fn replied(status: u16, body: &serde_json::Value) -> PodOutcome {
 }
 
 /// Runs a bundle and waits for its log. Whoever stops waiting does not end it.
-async fn run(jobs: &Jobs, arguments: &[String], files: &[Sent]) -> Result<(bool, Vec<String>), String> {
-    let Arguments { archive, names, variables } = Arguments::read(arguments)?;
+async fn run(jobs: &Jobs, line: &str, files: &[Sent]) -> Result<(bool, Vec<String>), String> {
+    let Arguments { archive, names, variables } = Arguments::of_line(line)?;
     let unexpected = |why: &dyn std::fmt::Display| format!("unexpected failure -> {why}");
     let file = files.iter().find(|file| file.name == archive);
     let file =
@@ -78,6 +76,12 @@ struct Arguments {
 }
 
 impl Arguments {
+    /// Reads what follows the first word.
+    fn of_line(line: &str) -> Result<Self, String> {
+        let words = command_line::split(line).map_err(|error| format!("run: error: {error}\n"))?;
+        Self::read(words.get(1..).unwrap_or_default())
+    }
+
     fn read(words: &[String]) -> Result<Self, String> {
         let (mut plain, mut pairs, mut is_variable) = (Vec::new(), Vec::new(), false);
         for word in words {
@@ -96,7 +100,9 @@ impl Arguments {
         }
         match plain.split_first() {
             Some((archive, names)) if !names.is_empty() => {
-                Ok(Self { archive: archive.clone(), names: names.to_vec(), variables: Variables::of(pairs) })
+                // As in the path of a request, a word may hold several names.
+                let names = names.iter().flat_map(|word| word.split('+')).map(str::to_owned).collect();
+                Ok(Self { archive: archive.clone(), names, variables: Variables::of(pairs) })
             }
             _ => Err("run: error: too few arguments\n".to_owned()),
         }
@@ -105,7 +111,7 @@ impl Arguments {
 
 /// Whether a request could carry it as `X-Var-<name>`: then it has one line, and a name that an environment can have.
 fn is_variable_of_a_request(name: &str, value: &str) -> bool {
-    !name.is_empty() && HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok()
+    !name.is_empty() && HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_bytes(value.as_bytes()).is_ok()
 }
 
 #[cfg(test)]
@@ -130,6 +136,17 @@ mod tests {
         for bad in ["k", ":v", "a=b:v", "k:\n", "k:\0"] {
             assert!(read(&format!("x.tgz a -v {bad}")).unwrap_err().starts_with(&format!("unexpected failure -> `{bad}`")));
         }
+        let (_, names, variables) = read("x.tgz a.py+b.py c -v name:grüße").unwrap();
+        assert_eq!((names, variables), (["a.py", "b.py", "c"].map(str::to_owned).to_vec(), vec!["$NAME = grüße".to_owned()]));
         assert!(read("x.tgz a --other").unwrap_err().contains("unrecognized arguments: --other"));
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_cut_says_why() {
+        let said = |line| Arguments::of_line(line).map(|_| ()).unwrap_err();
+        assert_eq!(said("run x.tgz a -v 'k:v"), "run: error: the quote ' at character 16 is never closed\n");
+        assert!(said("run x.tgz a\\").starts_with("run: error: the line ends with a backslash"));
+        assert_eq!(said("run"), "run: error: too few arguments\n");
+        assert_eq!(said(""), "run: error: too few arguments\n");
     }
 }
