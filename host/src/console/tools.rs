@@ -94,17 +94,21 @@ pub(super) async fn roll_back(State(runs): State<Runs>, Path(tool): Path<String>
     }
 }
 
-/// Grants interfaces and takes others away; with `now` runs in flight of the tool are ended, if something was taken away.
+/// Grants interfaces and takes others away; with `now` runs in flight of the tool are ended, if it takes something away.
 pub(super) async fn set_grants(State(runs): State<Runs>, Path(tool): Path<String>, body: Body) -> Response {
     let (tool, change) = match order::<GrantsChange>(&tool, body).await {
         Ok(order) => order,
         Err(refused) => return refused,
     };
-    let gone = change.revoke.to_string();
-    answer(runs.tools().set_grants(&tool, change).await.map(|(activation, ends_runs)| {
-        let why = format!("{gone} was revoked");
-        Activation { runs_ended: if ends_runs { runs.end_tool(&tool, &why) } else { 0 }, ..activation }
-    }))
+    // A task of its own: a caller that hangs up must not leave runs in flight with what is stored as taken away.
+    let done = tokio::spawn(async move { regrant(&runs, &tool, change).await });
+    answer(done.await.unwrap_or_else(|error| Err(Refusal::Storage(error.to_string()))))
+}
+
+async fn regrant(runs: &Runs, tool: &ToolName, change: GrantsChange) -> Result<Activation, Refusal> {
+    let why = format!("{} was revoked", change.revoke);
+    let (activation, ends_runs) = runs.tools().set_grants(tool, change).await?;
+    Ok(Activation { runs_ended: if ends_runs { runs.end_tool(tool, &why) } else { 0 }, ..activation })
 }
 
 /// Sets limits of a tool, or goes back to the host's own.

@@ -10,7 +10,7 @@ use super::{Refusal, ToolStore};
 
 impl ToolStore {
     /// Grants interfaces to a tool and takes others away. What waited for a grant becomes active; what misses one now refuses
-    /// to run. Also says whether something was taken away with `now`: then runs in flight must not go on, and those that are
+    /// to run. Also says whether it takes something away with `now`: then runs in flight must not go on, and those that are
     /// being started do not.
     ///
     /// # Errors
@@ -24,7 +24,8 @@ impl ToolStore {
         self.steer(tool, move |tool, entry, origin| {
             let before = store.grants(tool, entry, origin);
             let after = before.with(&change.grant).without(&change.revoke);
-            let ends_runs = change.now && !before.without(&after).is_empty();
+            // Also where it was taken away before: runs that began earlier have it still.
+            let ends_runs = change.now && !change.revoke.is_empty();
             entry.epoch += u64::from(ends_runs);
             entry.grants.insert(origin, after);
             Ok(ends_runs)

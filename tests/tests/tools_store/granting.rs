@@ -1,5 +1,7 @@
 //! Grants: what is not granted does not run, what is granted does, and what is revoked stops.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -98,8 +100,8 @@ fn a_file_of_the_folder_waits_for_its_grant_too() {
     assert_eq!(host.shell("x").success(), "new");
 }
 
-/// A run of `relay` that waits for a run of `sleeper`, ended or not as the change says.
-fn while_it_runs(seconds: u32, change: &serde_json::Value) -> (String, Duration, serde_json::Value) {
+/// A run of `relay` that waits for a run of `sleeper`, ended or not as the changes say.
+fn while_it_runs(seconds: u32, changes: impl FnOnce(&TestHost)) -> (String, Duration) {
     let host = TestHost::up().start();
     install(&host, "relay", "grant=proxy/shell", &std::fs::read(guest("relay")).unwrap()).done();
     install(&host, "sleeper", "", &std::fs::read(guest("sleeper")).unwrap()).done();
@@ -107,33 +109,90 @@ fn while_it_runs(seconds: u32, change: &serde_json::Value) -> (String, Duration,
         let started = Instant::now();
         let run = scope.spawn(|| host.shell(&format!("relay sleeper {seconds} 0")));
         wait::until_so("both runs", Duration::from_secs(60), || host.running().len() == 2);
-        let done = grants(&host, "relay", change).done();
+        changes(&host);
         let said = run.join().unwrap().out;
         let elapsed = started.elapsed();
         // In any case the next one is refused.
         assert!(host.shell("relay hello").failure().contains("imports proxy/shell, which it was not granted"));
         wait::until_so("the end of both", Duration::from_secs(60), || host.running().is_empty());
-        (said, elapsed, done)
+        (said, elapsed)
     })
 }
 
 #[test]
 fn a_run_in_flight_ends_by_itself() {
-    let (said, elapsed, done) = while_it_runs(15, &json!({"revoke": ["proxy/shell"]}));
+    let (said, elapsed) = while_it_runs(15, |host| {
+        let done = grants(host, "relay", &json!({"revoke": ["proxy/shell"]})).done();
+        assert!(done["runs_ended"].is_null(), "{done}");
+    });
     assert!(said.starts_with("waited ") && elapsed >= Duration::from_secs(15), "{said} {elapsed:?}");
-    assert!(done["runs_ended"].is_null(), "{done}");
 }
 
 #[test]
 fn revoked_now_a_run_in_flight_is_ended_and_told_why() {
-    let (said, elapsed, done) = while_it_runs(500, &json!({"revoke": ["proxy/shell"], "now": true}));
+    let (said, elapsed) = while_it_runs(500, |host| {
+        let done = grants(host, "relay", &json!({"revoke": ["proxy/shell"], "now": true})).done();
+        assert_eq!(done["runs_ended"], 1);
+    });
     assert!(said.starts_with("tool 'relay' was ended: proxy/shell was revoked (revision 1, run "), "{said}");
     assert!(elapsed < Duration::from_secs(500), "{elapsed:?}");
-    assert_eq!(done["runs_ended"], 1);
 }
 
 #[test]
-fn now_ends_nothing_where_nothing_is_taken_away() {
+fn revoked_before_a_run_in_flight_is_ended_by_a_now_that_follows() {
+    let (said, elapsed) = while_it_runs(500, |host| {
+        grants(host, "relay", &json!({"revoke": ["proxy/shell"]})).done();
+        // What takes nothing away ends nothing.
+        let done = grants(host, "relay", &json!({"grant": ["pods/exec"], "now": true})).done();
+        assert_eq!((done["runs_ended"].is_null(), host.running().len()), (true, 2), "{done}");
+        let done = grants(host, "relay", &json!({"revoke": ["proxy/shell"], "now": true})).done();
+        assert_eq!(done["runs_ended"], 1);
+    });
+    assert!(said.starts_with("tool 'relay' was ended: proxy/shell was revoked (revision 1, run "), "{said}");
+    assert!(elapsed < Duration::from_secs(500), "{elapsed:?}");
+}
+
+/// Asks for a change and hangs up while the host waits for the database.
+fn asked_and_left(host: &TestHost, tool: &str, change: &serde_json::Value, patience: Duration) {
+    let mut database = rusqlite::Connection::open(host.home().join("data/journal.sqlite")).unwrap();
+    database.busy_timeout(Duration::from_secs(60)).unwrap();
+    let busy = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+    let (portal, body) = (host.address("portal"), change.to_string());
+    let mut caller = TcpStream::connect(&portal).unwrap();
+    let head = format!("PUT /v1/tools/{tool}/grants HTTP/1.1\r\nhost: {portal}\r\ncontent-length: {}\r\n\r\n", body.len());
+    caller.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    caller.set_read_timeout(Some(patience)).unwrap();
+    // No answer comes while the database is busy.
+    drop(caller.read_exact(&mut [0]));
+    drop(caller);
+    // Another request is answered after the host saw that this caller left.
+    show(host, tool);
+    drop(busy);
+}
+
+#[test]
+fn a_caller_that_hangs_up_does_not_keep_runs_going() {
+    let (said, elapsed) = while_it_runs(500, |host| {
+        let change = json!({"revoke": ["proxy/shell"], "now": true});
+        // A busy host may not have begun with it when the caller leaves.
+        for patience in [250, 500, 1000, 2000, 4000].map(Duration::from_millis) {
+            asked_and_left(host, "relay", &change, patience);
+            let end = Instant::now() + Duration::from_secs(10);
+            while Instant::now() < end && show(host, "relay")["active"] == true {
+                thread::sleep(Duration::from_millis(20));
+            }
+            if show(host, "relay")["active"] == false {
+                return;
+            }
+        }
+        panic!("the change was never begun");
+    });
+    assert!(said.starts_with("tool 'relay' was ended: proxy/shell was revoked (revision 1, run "), "{said}");
+    assert!(elapsed < Duration::from_secs(500), "{elapsed:?}");
+}
+
+#[test]
+fn now_refuses_no_run_where_what_it_takes_away_is_not_needed() {
     let host = TestHost::up().start();
     install(&host, "x", "", &say("x", &[])).done();
     let done = grants(&host, "x", &json!({"revoke": ["pods/exec"], "now": true})).done();
