@@ -108,7 +108,8 @@ impl ToolStore {
                 entry.kept.clear();
                 entry.grants.remove(&Origin::Installed);
                 entry.limits = LimitOverrides::default();
-                entry.disabled = false;
+                // What was switched off stays off where something of this name is left.
+                entry.disabled &= entry.steered().is_some() || entry.error.is_some();
                 Ok(number)
             })?;
             Ok(Activation { revision: after.top().map(|part| part.number), ..store.activation(&tool, &after, number) })

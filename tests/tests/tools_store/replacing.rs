@@ -77,6 +77,26 @@ fn a_tool_that_is_switched_off_refuses_and_comes_back() {
 }
 
 #[test]
+fn what_was_switched_off_stays_off_when_what_replaced_it_is_removed() {
+    let mut host = TestHost::up().start();
+    send(&host, "POST", "/ls/disable", &Value::Null).done();
+    install(&host, "ls", "force=true", &say("mine", &[])).done();
+    assert_eq!(send(&host, "DELETE", "/ls", &Value::Null).done()["state"], "inactive");
+    assert!(host.shell("ls").failure().contains("is disabled"));
+    host.crash();
+    let host = host.restart();
+    assert!(host.shell("ls").failure().contains("is disabled"));
+    send(&host, "POST", "/ls/enable", &Value::Null).done();
+    assert!(host.shell("ls").ok);
+    // Where nothing is left, nothing is left switched off either.
+    install(&host, "x", "", &say("old", &[])).done();
+    send(&host, "POST", "/x/disable", &Value::Null).done();
+    send(&host, "DELETE", "/x", &Value::Null).done();
+    install(&host, "x", "", &say("new", &[])).done();
+    assert_eq!(host.shell("x").success(), "new");
+}
+
+#[test]
 fn what_is_removed_is_gone_with_its_grants() {
     let host = TestHost::up().start();
     install(&host, "x", "grant=pods/exec", &say("one", &[EXEC])).done();
