@@ -314,14 +314,6 @@ impl Job {
 
     /// What the journal keeps.
     fn record(&self, state: State) -> JobRecord {
-        let mut log = String::new();
-        for line in self.log.lines() {
-            if log.len() + line.text.len() > JOURNAL_BYTES {
-                log.push_str("... (the rest of the log is not kept)\n");
-                break;
-            }
-            log.push_str(&line.kept());
-        }
         let came = self.id.datetime().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         JobRecord {
             job: self.id.to_string(),
@@ -330,7 +322,7 @@ impl Job {
             state: state.name().to_owned(),
             started_ms: u64::try_from(came.as_millis()).unwrap_or(u64::MAX),
             elapsed_ms: u64::try_from(self.came.elapsed().as_millis()).unwrap_or(u64::MAX),
-            log,
+            log: self.log.kept(JOURNAL_BYTES),
         }
     }
 }

@@ -32,14 +32,29 @@ impl Line {
     /// As it is kept and shown in one text: standard error is told from the rest.
     #[must_use]
     pub fn kept(&self) -> String {
-        let mark = if self.kind == Kind::Err { "[stderr] " } else { "" };
-        format!("{mark}{}\n", self.text)
+        format!("{}{}\n", self.mark(), self.text)
+    }
+
+    /// How long that is.
+    fn kept_bytes(&self) -> usize {
+        self.mark().len() + self.text.len() + 1
+    }
+
+    fn mark(&self) -> &'static str {
+        if self.kind == Kind::Err { "[stderr] " } else { "" }
     }
 }
 
 /// What a log holds. A line may be empty, so it has a cost besides its text.
 const LOG_BYTES: usize = 16 << 20;
 const LINE_COST: usize = 32;
+
+/// What stands where a log was too long to be kept.
+const LEFT_OUT: &str = "... (the rest of the log is not kept)\n";
+/// Notes that are kept of what is left out: why the host ended a part, how long it took, why the job failed.
+const CLOSING_NOTES: usize = 3;
+/// The most of each of them.
+const CLOSING_NOTE_BYTES: usize = 4096;
 
 /// A log that grows while any number of readers follow it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -133,6 +148,28 @@ impl JobLog {
         self.lock().lines.iter().filter(|line| line.kind != Kind::Tail).cloned().collect()
     }
 
+    /// Its text, or of one that is longer than this the beginning and the last notes, which tell how it ended.
+    #[must_use]
+    pub fn kept(&self, bytes: usize) -> String {
+        let lines = self.lines();
+        if lines.iter().map(Line::kept_bytes).sum::<usize>() <= bytes {
+            return lines.iter().map(Line::kept).collect();
+        }
+        let mut text = String::new();
+        let room = bytes.saturating_sub(CLOSING_NOTES * CLOSING_NOTE_BYTES + LEFT_OUT.len());
+        let mut rest = lines.iter().peekable();
+        while let Some(line) = rest.next_if(|line| text.len() + line.kept_bytes() <= room) {
+            text.push_str(&line.kept());
+        }
+        text.push_str(LEFT_OUT);
+        let notes: Vec<&Line> = rest.filter(|line| line.kind == Kind::Note).collect();
+        for note in &notes[notes.len().saturating_sub(CLOSING_NOTES)..] {
+            text.push_str(&note.text[..note.text.floor_char_boundary(CLOSING_NOTE_BYTES - 1)]);
+            text.push('\n');
+        }
+        text
+    }
+
     /// Gives lines from `seen` on, which it moves; waits for some; nothing once the job is over and all is read.
     pub async fn next(&self, seen: &mut usize) -> Option<Vec<Line>> {
         loop {
@@ -209,6 +246,27 @@ mod tests {
         assert_eq!(lines.len(), LOG_BYTES / LINE_COST + 2);
         let last: Vec<&str> = lines[lines.len() - 2..].iter().map(|line| line.text.as_str()).collect();
         assert_eq!(last, ["... (the log is full, the rest of the output is not kept)", "failure (x)"]);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_long_log_tells_its_end() {
+        const KEPT: usize = 64 << 10;
+        let log = JobLog::new(Masks::default());
+        log.note("$CALLBACK = x");
+        log.printed(Kind::Err, b"one");
+        assert_eq!(log.kept(KEPT), "$CALLBACK = x\n[stderr] one\n");
+        (0..KEPT).for_each(|_| log.printed(Kind::Out, b"line"));
+        ["early", "ended", &"\u{e9}".repeat(KEPT), "failure (x)"].into_iter().for_each(|note| log.note(note));
+        let kept = log.kept(KEPT);
+        assert!(kept.starts_with("$CALLBACK = x\n[stderr] one\nline\n") && kept.len() <= KEPT, "{}", kept.len());
+        let closing: Vec<&str> = kept.lines().skip_while(|line| !line.starts_with("...")).collect();
+        assert_eq!((closing[0], closing[1], closing[3]), (LEFT_OUT.trim_end(), "ended", "failure (x)"));
+        assert_eq!((closing[2].chars().count(), closing.len()), ((CLOSING_NOTE_BYTES - 1) / 2, 4));
+        // One line can be all that is too long.
+        let log = JobLog::new(Masks::default());
+        log.printed(Kind::Out, &vec![b'x'; KEPT]);
+        log.note("failure (y)");
+        assert_eq!(log.kept(KEPT), format!("{LEFT_OUT}failure (y)\n"));
     }
 
     #[tokio::test]
