@@ -54,14 +54,22 @@ fn hide(value: &mut Value) {
     }
 }
 
-/// Takes `user:password@` out of a URL.
-fn without_user_info(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..authority_end].rfind('@') {
-        Some(at) if rest[..at].contains(':') => format!("{scheme}://{MASK}{}", &rest[at..]),
-        _ => url.to_owned(),
+/// Takes `user:password@` out of each URL of a text, such as a list of masters.
+fn without_user_info(text: &str) -> String {
+    let mut urls = text.split("://");
+    let mut masked = urls.next().unwrap_or_default().to_owned();
+    for rest in urls {
+        let authority_end = rest.find(['/', '?', '#', ',']).unwrap_or(rest.len());
+        masked.push_str("://");
+        match rest[..authority_end].rfind('@') {
+            Some(at) if rest[..at].contains(':') => {
+                masked.push_str(MASK);
+                masked.push_str(&rest[at..]);
+            }
+            _ => masked.push_str(rest),
+        }
     }
+    masked
 }
 
 #[cfg(test)]
@@ -81,14 +89,16 @@ mod tests {
     fn masks_by_key_at_any_depth() {
         let mut value = json!({
             "token": "s3cret", "cluster": "web", "ochopod_Token": "x", "deep": [{"db-password": {"a": 1}}],
-            "no": {"token": ""}, "flag": {"secret": true}, "zk": "zk://user:pw@h:1/x", "url": "http://h/a@b:c"
+            "no": {"token": ""}, "flag": {"secret": true}, "zk": "zk://user:pw@h:1/x", "url": "http://h/a@b:c",
+            "masters": "http://u:pw@m1:8080,http://v:pw@m2:8080/x"
         });
         mask(&mut value);
         assert_eq!(
             value,
             json!({
                 "token": MASK, "cluster": "web", "ochopod_Token": MASK, "deep": [{"db-password": MASK}],
-                "no": {"token": ""}, "flag": {"secret": true}, "zk": "zk://******@h:1/x", "url": "http://h/a@b:c"
+                "no": {"token": ""}, "flag": {"secret": true}, "zk": "zk://******@h:1/x", "url": "http://h/a@b:c",
+                "masters": "http://******@m1:8080,http://******@m2:8080/x"
             })
         );
     }
