@@ -224,7 +224,7 @@ impl Journal {
         self.ask(|reply| Question::GetJob { job: job.to_owned(), reply }).await.flatten()
     }
 
-    /// The newest runs, newest first.
+    /// The newest runs, newest first, without what they printed.
     pub async fn list(&self, limit: u32) -> Vec<RunRecord> {
         self.ask(|reply| Question::List { limit, reply }).await.unwrap_or_default()
     }
@@ -318,7 +318,10 @@ impl Writer {
     fn answer(&self, question: Question) -> rusqlite::Result<()> {
         match question {
             Question::List { limit, reply } => {
-                let mut statement = self.connection.prepare_cached("SELECT * FROM runs ORDER BY run DESC LIMIT ?1")?;
+                // What they printed may be long, and a list does without.
+                let listed = "SELECT run, parent, tool, revision, digest, line, started_ms, elapsed_ms, cpu_ms, exit_code, reason, \
+                              NULL AS backtrace, '' AS out, '' AS err FROM runs ORDER BY run DESC LIMIT ?1";
+                let mut statement = self.connection.prepare_cached(listed)?;
                 let rows: Result<Vec<RunRecord>, _> = statement.query_map(params![limit.min(self.kept)], read)?.collect();
                 let _ = reply.send(rows?);
             }
@@ -444,8 +447,9 @@ mod tests {
         let journal = Journal::open(None).unwrap();
         journal.record(record("01A"));
         journal.record(record("01B"));
-        assert_eq!(journal.list(10).await, [record("01B"), record("01A")]);
-        assert_eq!(journal.list(1).await, [record("01B")]);
+        let short = |run: &str| RunRecord { backtrace: None, out: String::new(), ..record(run) };
+        assert_eq!(journal.list(10).await, [short("01B"), short("01A")]);
+        assert_eq!(journal.list(1).await, [short("01B")]);
         assert_eq!(journal.get("01A").await, Some(record("01A")));
         assert_eq!(journal.get("' OR 1=1 --").await, None);
     }

@@ -183,6 +183,8 @@ pub struct Outcome {
     pub out: String,
     /// Standard error.
     pub err: String,
+    /// Whether what it printed may be written down.
+    pub is_kept: bool,
     /// How it ended.
     pub ending: Ending,
 }
@@ -439,6 +441,9 @@ struct Record {
 /// What the journal keeps of a run's output, on each channel.
 const JOURNAL_BYTES: usize = 64 * 1024;
 
+/// What the words of a command may have together where a plugin gives it: a caller from outside has one header for them.
+const ARGV_BYTES: usize = 64 * 1024;
+
 impl Record {
     async fn follow(mut self, request: RunRequest) -> Ended {
         let ended = self.subject.plugin().clone().run(request).await;
@@ -490,6 +495,8 @@ impl Record {
             out: kept(Channel::Out),
             err: kept(Channel::Err),
         });
+        // One that was ended before its first step has nobody else to say that nothing more comes.
+        self.output.close();
         // Last: at every moment whoever asks for the run finds it here or in the journal.
         self.runs.under_way().remove(&self.id);
     }
@@ -521,7 +528,7 @@ impl Prepared {
         let ended = self.run.await;
         let (out, err) = texts(&self.output).await;
         let ending = Ending::of(&ended, &self.subject, self.id, &self.output);
-        Outcome { id: self.id, out, err, ending }
+        Outcome { id: self.id, out, err, is_kept: self.subject.is_kept(), ending }
     }
 }
 
@@ -563,9 +570,15 @@ fn text(output: &Output, channel: Channel, limit_bytes: usize) -> String {
 impl Shell for Runs {
     fn run(&self, caller: Caller, argv: Vec<String>, files: Vec<Upload>) -> BoxFuture<'_, Result<ShellOutcome, ShellError>> {
         async move {
+            let bytes: usize = argv.iter().map(String::len).sum();
+            if bytes > ARGV_BYTES {
+                let why =
+                    format!("the words of the command have {bytes} bytes together, {ARGV_BYTES} are allowed; hand on a file");
+                return Err(Problem::new("too-long", why).into());
+            }
             let folder = self.folder_of(&files).map_err(|error| Problem::new("files", error.to_string()))?;
             let outcome = self.run_to_end(Order { argv, folder, caller: Some(caller) }).await?;
-            let Outcome { id, out, err, ending } = outcome;
+            let Outcome { id, out, err, ending, .. } = outcome;
             let err = ending.note.map_or_else(|| err.clone(), |note| format!("{err}{note}\n"));
             let (exit_code, elapsed, truncated) = (ending.exit_code, ending.elapsed, ending.truncated);
             Ok(ShellOutcome { exit_code, run: id.to_string(), elapsed, out, err, truncated })

@@ -70,6 +70,14 @@ fn a_run_is_followed_and_cancelled() {
 }
 
 #[test]
+fn files_of_some_megabytes_come_with_a_run() {
+    let host = TestHost::up().tool("files", &programs::guest("files")).start();
+    let text = "a line of many\n".repeat(300_000);
+    std::fs::write(host.work().join("big"), &text).unwrap();
+    assert!(host.ocho(&["files", "read", "./big"]).ok() == text);
+}
+
+#[test]
 fn a_query_that_does_not_read_is_a_mistake_of_the_caller() {
     let host = TestHost::up().start();
     for list in ["/v1/runs", "/v1/jobs"] {

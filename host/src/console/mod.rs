@@ -24,7 +24,6 @@ pub fn routes(runs: Runs, jobs: Jobs, auth: Auth) -> Router {
         // A name in the path starts a job, an id shows one.
         .route("/v1/jobs/{id}", get(jobs::show).post(jobs::start).delete(jobs::cancel))
         .route("/v1/jobs/{id}/log", get(jobs::log))
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(jobs);
     Router::new()
         .route("/v1/host", get(host))
@@ -40,6 +39,7 @@ pub fn routes(runs: Runs, jobs: Jobs, auth: Auth) -> Router {
         .route("/v1/runs/{id}/output", get(runs::output))
         .with_state(runs)
         .merge(jobs)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn_with_state(auth, signed))
         .route("/healthz", get(|| async { "ok\n" }))
 }

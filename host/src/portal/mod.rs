@@ -31,6 +31,9 @@ pub struct Portal {
 /// A request's body, files and all.
 pub const BODY_BYTES: usize = 256 << 20;
 
+/// So much of a run's standard error is logged; the journal has more.
+const LOGGED_BYTES: usize = 1024;
+
 /// The portal's routes.
 pub fn routes(portal: Portal) -> Router {
     Router::new().route("/shell", any(shell)).fallback(not_found).layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(portal)
@@ -125,7 +128,7 @@ pub(crate) async fn take_order(runs: &Runs, request: Request) -> Result<(Vec<Str
 
 /// Only the newline that ends the last line goes; what the host has to say about the run comes last, on a line of its own.
 fn answer(outcome: Outcome) -> Answer {
-    let Outcome { id, mut out, err, ending } = outcome;
+    let Outcome { id, mut out, err, is_kept, ending } = outcome;
     if out.ends_with('\n') {
         out.pop();
     }
@@ -135,8 +138,9 @@ fn answer(outcome: Outcome) -> Answer {
         }
         out.push_str(&note);
     }
-    if !err.is_empty() {
-        tracing::info!(run = %id, stderr = err.trim_end(), "run had something to say");
+    if is_kept && !err.is_empty() {
+        let begin = &err[..err.floor_char_boundary(LOGGED_BYTES)];
+        tracing::info!(run = %id, stderr = begin.trim_end(), bytes = err.len(), "run had something to say");
     }
     Answer { ok: ending.exit_code == 0, out, run: Some(id) }
 }
