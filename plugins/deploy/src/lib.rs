@@ -100,13 +100,20 @@ fn read(file: &str, request: &Request) -> Result<Application, Failure> {
     application::build(definition, request, &clock::moment()).map_err(Failure::new)
 }
 
-/// What came up stays; an application of which nothing came up goes.
+/// What came up stays, also where it is silent at the end; an application of which nothing came up goes.
 async fn give_up(application: &Application, pods: Pods, wanted: u32, terms: Terms) -> Item<Vec<PodSeq>> {
-    let mut why = format!("{}/{wanted} pods came up within {} s", pods.up.len(), terms.timeout.as_secs());
+    let (up, seconds) = (pods.up.len(), terms.timeout.as_secs());
+    let mut why = match pods.came_up.len() {
+        before @ 1.. if up == 0 => format!("0/{wanted} pods are up after {seconds} s, {before} were before"),
+        _ => format!("{up}/{wanted} pods came up within {seconds} s"),
+    };
     if let Some(cause) = pods.why_missing(&application.id).await {
         why = format!("{why}: {cause}");
     }
-    if !pods.up.is_empty() && !terms.rolls_back {
+    if !pods.none_came_up() && !terms.rolls_back {
+        if up == 0 {
+            why.push_str("; the application stays");
+        }
         return Item { done: pods.up, why: Some(Failure::new(why)), ..Item::default() };
     }
     // It is the deployment of this very application that did not come to an end.

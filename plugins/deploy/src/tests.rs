@@ -55,6 +55,31 @@ fn q02_an_app_of_which_nothing_came_up_is_deleted() {
 }
 
 #[test]
+fn an_app_whose_pods_came_up_stays_whatever_the_last_look_shows() {
+    let half = || booting(|pod| if pod.key().ends_with('0') { Some(pod) } else { None });
+    let end = deploy(half().registry_fails_after(Duration::from_secs(5), "z:2181"), "redis.yml -p 2 -t 10");
+    let why = "0/2 pods are up after 10 s, 1 were before: no answer from the registry: z:2181; the application stays";
+    assert_eq!(end.out, format!("0% success (+0 pods)\nredis.yml : failed to deploy -> {why}\n"));
+    assert_eq!((end.apps.len(), end.pods.len(), end.is_ok), (1, 1, false));
+
+    let slow = |pod: Pod| pod.says("info", [Says::Http(200, json!({"process": "running"})), Says::Nothing]);
+    let end = deploy(booting(move |pod| if pod.key().ends_with('0') { Some(slow(pod)) } else { None }), "redis.yml -p 2 -t 10");
+    let why = "0/2 pods are up after 10 s, 1 were before: marathon.redis #0: no answer within ";
+    assert!(end.out.contains(why) && end.out.ends_with("; the application stays\n"), "{}", end.out);
+    assert_eq!((end.apps.len(), end.pods.len()), (1, 1));
+}
+
+#[test]
+fn an_app_stays_where_the_registry_cannot_tell_whether_its_pods_came_up() {
+    let end = deploy(cluster().registry_fails("z:2181"), "redis.yml -t 5");
+    assert!(end.out.contains("0/1 pods came up within 5 s: no answer from the registry: z:2181; the application stays"));
+    assert_eq!(end.apps.len(), 1);
+    let end = deploy(cluster().registry_fails("z:2181"), "redis.yml -t 5 --rollback");
+    assert!(end.out.ends_with("0/1 pods came up within 5 s: no answer from the registry: z:2181\n"), "{}", end.out);
+    assert!(end.apps.is_empty(), "somebody who rolls back wants nothing that is not known to be up");
+}
+
+#[test]
 fn q05_a_pod_that_died_at_boot_is_a_failure() {
     let end = deploy(booting(|pod| Some(pod.with("process", "dead"))), "redis.yml -t 6");
     assert!(end.out.contains("0/1 pods came up within 6 s: marathon.redis #0 is dead"), "{}", end.out);

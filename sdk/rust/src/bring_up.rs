@@ -35,12 +35,20 @@ pub struct Wanted<'a> {
 pub struct Pods {
     /// Those that count as up.
     pub up: Vec<PodSeq>,
+    /// Those that counted as up at one time or another, whatever became of them.
+    pub came_up: Vec<PodSeq>,
     /// The others, with what is the matter with each.
     others: Vec<String>,
     registry_error: Option<String>,
 }
 
 impl Pods {
+    /// Whether not one came up, as far as can be told: a registry that does not answer proves nothing.
+    #[must_use]
+    pub fn none_came_up(&self) -> bool {
+        self.came_up.is_empty() && self.registry_error.is_none()
+    }
+
     /// Why pods are missing, as far as somebody knows: the registry, the pods, or Marathon.
     pub async fn why_missing(&self, application: &str) -> Option<String> {
         if let Some(error) = &self.registry_error {
@@ -57,12 +65,17 @@ impl Pods {
 
 /// Waits until as many pods as wanted are up, or the time is over; gives what is there then.
 pub async fn until_up(wanted: &Wanted<'_>, deadline: Deadline) -> Pods {
-    let mut told = None;
+    let (mut told, mut came_up) = (None, Vec::new());
     let mut pauses = FIRST_PAUSES.into_iter();
     loop {
         let pods = look(wanted, deadline).await;
+        for seq in &pods.up {
+            if !came_up.contains(seq) {
+                came_up.push(*seq);
+            }
+        }
         if pods.up.len() >= wanted.count || deadline.is_over() {
-            return pods;
+            return Pods { came_up, ..pods };
         }
         if told != Some(pods.up.len()) {
             crate::hint(format_args!("{} : {}/{} pods are up", wanted.item, pods.up.len(), wanted.count));

@@ -39,7 +39,8 @@ pub struct Cluster {
     refusals: Vec<marathon::Refusal>,
     boot: Option<marathon::Boot>,
     files: BTreeMap<String, String>,
-    registry_fails: Option<String>,
+    /// From when on, and why.
+    registry_fails: Option<(Duration, String)>,
     requests: Vec<String>,
     out: String,
     err: String,
@@ -96,8 +97,14 @@ impl Cluster {
 
     /// The registry does not answer.
     #[must_use]
-    pub fn registry_fails(mut self, why: &str) -> Self {
-        self.registry_fails = Some(why.to_owned());
+    pub fn registry_fails(self, why: &str) -> Self {
+        self.registry_fails_after(Duration::ZERO, why)
+    }
+
+    /// The registry does not answer any more once so much time has gone by.
+    #[must_use]
+    pub fn registry_fails_after(mut self, time: Duration, why: &str) -> Self {
+        self.registry_fails = Some((time, why.to_owned()));
         self
     }
 

@@ -35,10 +35,10 @@ pub(crate) mod registry {
     pub(crate) async fn find(clusters: String) -> Result<Vec<Pod>, Error> {
         let pattern = ClusterGlob::new(&clusters);
         crate::pretend::with(|cluster| {
-            if let Some(why) = &cluster.registry_fails {
+            let now = cluster.clock.now;
+            if let Some((_, why)) = cluster.registry_fails.as_ref().filter(|(from, _)| *from <= now) {
                 return Err(Error::RegistryUnreachable(why.clone()));
             }
-            let now = cluster.clock.now;
             let there = cluster.pods.iter().filter(|pod| pod.from <= now && pattern.matches(&pod.cluster));
             let mut there: Vec<_> = there.collect();
             there.sort_by_key(|pod| (&pod.cluster, pod.seq));
