@@ -86,8 +86,10 @@ struct Change {
 }
 
 async fn change(clusters: &str, version: &str) -> Result<Change, Failure> {
-    let pods = control::select(clusters, &Selection::All).await?;
+    let mut pods = control::select(clusters, &Selection::All).await?;
     let application = application(clusters, &pods)?;
+    // Whatever else the pattern matches, nobody would start again.
+    pods.retain(|pod| pod.application.as_ref() == Some(&application));
     let app = marathon::app(&application).await.map_err(|why| Failure::new(format!("application lookup failed {why}")))?;
     let accepted = match new_container(&app, version)? {
         Some(container) => marathon::update_app(&application, &json!({"container": container})).await,

@@ -60,6 +60,14 @@ fn what_it_waits_for_is_told() {
 }
 
 #[test]
+fn pods_that_marathon_does_not_run_are_left_alone() {
+    let end = bump(web("foo:1").pod(Pod::new("test.web", 3).outside_of_marathon()), "test.web -v 2 -j");
+    assert_eq!((end.out.as_str(), end.is_ok), ("{\"test.web\": {\"ok\": true, \"up\": [7, 8, 9]}}\n", true));
+    assert!(!end.requests.contains(&"control/kill test.web #3".to_owned()), "{:?}", end.requests);
+    assert!(end.pods.iter().any(|pod| pod.key() == "test.web #3" && !pod.is_dead()));
+}
+
+#[test]
 fn q10_only_the_tag_changes() {
     let end = bump(web("reg.io:5000/foo:1"), "test.web -v 2");
     assert_eq!(end.apps["app.test.web"]["container"]["docker"]["image"], "reg.io:5000/foo:2");
