@@ -95,6 +95,16 @@ fn a_cluster_without_a_leader_is_not_waited_for_long() {
 }
 
 #[test]
+fn the_wait_for_a_leader_is_part_of_the_time() {
+    let silent = || new_pod().says("control/on", [Says::Nothing]);
+    let end = on(Cluster::new().pod(silent()), "test.web -i 1 -t 30");
+    assert!(end.out.contains("(test.web #1: no answer within 20 s)"), "{}", end.out);
+    assert_eq!(end.elapsed, Duration::from_secs(30));
+    let late = on(Cluster::new().pod(silent()), "test.web -i 1 -t 12");
+    assert_eq!(late.elapsed, Duration::from_secs(10 + 5), "to start takes a moment");
+}
+
+#[test]
 fn a_silent_pod_delays_nobody_and_has_no_more_than_its_time() {
     let end = on(Cluster::new().pods([Pod::new("test.web", 0).silent(), Pod::new("test.web", 1)]), "test.web --force -j -t 7");
     assert!(end.out.contains("(test.web #0: no answer within 7 s)"), "{}", end.out);

@@ -163,8 +163,10 @@ async fn on_when_configured(item: &str, pods: BTreeSet<PodId>, timeout: Duration
         clusters.entry(pod.cluster.clone()).or_default().push(pod);
     }
     let each = clusters.into_iter().map(|(cluster, pods)| async move {
+        let deadline = Deadline::after(timeout);
         match wait_for_leader(item, &cluster, &pods, timeout).await {
-            Ok(()) => pods::on(&pods, timeout).await,
+            // The wait is part of their time, but to start takes a moment.
+            Ok(()) => pods::on(&pods, deadline.left().max(pods::INFO_TIMEOUT.min(timeout / 2))).await,
             Err(why) => pods.into_iter().map(|pod| Answer { pod, reply: PodReply::NotAsked(why.clone()) }).collect(),
         }
     });
