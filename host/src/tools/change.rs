@@ -9,9 +9,9 @@ use super::records::RevisionRecord;
 use super::{Refusal, ToolStore};
 
 impl ToolStore {
-    /// Grants interfaces to a tool and takes others away. What waited for a grant becomes active; what misses one now refuses
-    /// to run. Also says whether it takes something away with `now`: then runs in flight must not go on, and those that are
-    /// being started do not.
+    /// Grants interfaces to the topmost layer of a tool, and takes others away from all of its layers. What waited for a grant
+    /// becomes active; what misses one now refuses to run. Also says whether it takes something away with `now`: then runs in
+    /// flight must not go on, and those that are being started do not.
     ///
     /// # Errors
     /// Where there is no such tool, or the change cannot be stored.
@@ -22,12 +22,19 @@ impl ToolStore {
         }
         let store = self.clone();
         self.steer(tool, move |tool, entry, origin| {
-            let before = store.grants(tool, entry, origin);
-            let after = before.with(&change.grant).without(&change.revoke);
+            let after = store.grants(tool, entry, origin).with(&change.grant);
+            entry.grants.insert(origin, after);
+            // From the layers below too: one that waits has an active one below it.
+            for origin in entry.layers() {
+                let before = store.grants(tool, entry, origin);
+                let after = before.without(&change.revoke);
+                if after != before {
+                    entry.grants.insert(origin, after);
+                }
+            }
             // Also where it was taken away before: runs that began earlier have it still.
             let ends_runs = change.now && !change.revoke.is_empty();
             entry.epoch += u64::from(ends_runs);
-            entry.grants.insert(origin, after);
             Ok(ends_runs)
         })
         .await

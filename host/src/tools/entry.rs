@@ -159,6 +159,12 @@ impl Entry {
         self.installed.newest().or_else(|| self.folder.newest()).or(self.builtin.as_ref())
     }
 
+    /// The layers that have a component.
+    pub(super) fn layers(&self) -> Vec<Origin> {
+        let parts = [self.builtin.as_ref(), self.folder.newest(), self.installed.newest()];
+        parts.into_iter().flatten().map(|part| part.origin).collect()
+    }
+
     pub(super) fn is_listed(&self) -> bool {
         !matches!(self.now, Now::Nothing) || self.error.is_some()
     }

@@ -78,6 +78,22 @@ fn one_that_takes_a_name_over_starts_as_an_unknown_tool() {
 }
 
 #[test]
+fn what_is_revoked_while_a_revision_waits_is_taken_from_the_active_one_below_too() {
+    let host = TestHost::up().start();
+    let done = install(&host, "kill", "force=true", &say("mine", &[CONTROL, EXEC])).done();
+    assert_eq!(done["state"], "waiting");
+    let kill = || host.shell("kill x").out;
+    assert!(!kill().contains("which it was not granted"), "the built-in one goes on");
+    grants(&host, "kill", &json!({"revoke": ["pods/control"], "now": true})).done();
+    assert!(kill().contains("imports pods/control, which it was not granted"));
+    // What is given, is given to the one that waits, and to no other.
+    grants(&host, "kill", &json!({"grant": ["pods/control"]})).done();
+    assert!(kill().contains("imports pods/control, which it was not granted"));
+    grants(&host, "kill", &json!({"grant": ["pods/exec"]})).done();
+    assert_eq!(host.shell("kill").success(), "mine");
+}
+
+#[test]
 fn an_operator_says_what_unknown_tools_get() {
     let host = TestHost::up().words(&["--default-grants", "none"]).start();
     assert_eq!(install(&host, "x", "", &say("x", &[REGISTRY])).done()["state"], "waiting");
