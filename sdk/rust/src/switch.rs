@@ -163,10 +163,12 @@ async fn on_when_configured(item: &str, pods: BTreeSet<PodId>, timeout: Duration
         clusters.entry(pod.cluster.clone()).or_default().push(pod);
     }
     let each = clusters.into_iter().map(|(cluster, pods)| async move {
-        let deadline = Deadline::after(timeout);
         match wait_for_leader(item, &cluster, &pods, timeout).await {
-            // The wait is part of their time, but to start takes a moment.
-            Ok(()) => pods::on(&pods, deadline.left().max(pods::INFO_TIMEOUT.min(timeout / 2))).await,
+            // What a busy leader takes is part of their time, but to start takes a moment.
+            Ok(busy_for) => {
+                let time = timeout.saturating_sub(busy_for).max(pods::INFO_TIMEOUT.min(timeout / 2));
+                pods::on(&pods, time).await
+            }
             Err(why) => pods.into_iter().map(|pod| Answer { pod, reply: PodReply::NotAsked(why.clone()) }).collect(),
         }
     });
@@ -184,17 +186,17 @@ enum Leader {
     Unknown,
 }
 
-/// Waits until the leader of a cluster has configured these pods, as far as can be told.
+/// Waits until the leader of a cluster has configured these pods, as far as can be told; gives how long it was busy.
 ///
 /// # Errors
 /// Where it has not within the time, with the reason.
-async fn wait_for_leader(item: &str, cluster: &ClusterName, pods: &[PodId], time: Duration) -> Result<(), String> {
-    let deadline = Deadline::after(time);
-    let (mut idle_since, mut told) = (None, None);
+async fn wait_for_leader(item: &str, cluster: &ClusterName, pods: &[PodId], time: Duration) -> Result<Duration, String> {
+    let (started, deadline) = (now(), Deadline::after(time));
+    let (mut busy_for, mut idle_since, mut told) = (Duration::ZERO, None, None);
     loop {
         let is_last = deadline.is_over();
         match look_at(cluster, pods, deadline).await {
-            None => return Ok(()),
+            None => return Ok(busy_for),
             Some(Leader::Busy(_)) if is_last => {
                 let seconds = time.as_secs();
                 return Err(format!(
@@ -202,7 +204,7 @@ async fn wait_for_leader(item: &str, cluster: &ClusterName, pods: &[PodId], time
                 ));
             }
             Some(Leader::Busy(says)) => {
-                idle_since = None;
+                (busy_for, idle_since) = (now().saturating_sub(started), None);
                 if told.is_none_or(|told| now().saturating_sub(told) >= PROGRESS_PAUSE) {
                     crate::hint(format_args!(
                         "{item} : the leader of {cluster} has not configured its pods yet, waiting ({says})"
@@ -214,7 +216,7 @@ async fn wait_for_leader(item: &str, cluster: &ClusterName, pods: &[PodId], time
                 let idle_for = now().saturating_sub(*idle_since.get_or_insert_with(now));
                 let enough = if matches!(leader, Leader::Quiet) { QUIET_FOR } else { LEADERLESS_FOR };
                 if is_last || idle_for >= enough {
-                    return Ok(());
+                    return Ok(busy_for);
                 }
             }
         }
